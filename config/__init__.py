@@ -1,0 +1,1 @@
+"""The composition root: environment, settings, clock, addresses, processes. Imports anything; nobody imports it."""

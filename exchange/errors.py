@@ -1,0 +1,166 @@
+"""The refusals of the exchange. Codes are public and never change their meaning."""
+
+from __future__ import annotations
+
+from ledger.errors import Category, DomainError
+
+
+class UnknownProduct(DomainError):
+    """There is no such product."""
+
+    code = "unknown_product"
+    category = Category.NOT_FOUND
+
+
+class UnknownContract(DomainError):
+    """There is no such contract."""
+
+    code = "unknown_contract"
+    category = Category.NOT_FOUND
+
+
+class InvalidTerms(DomainError):
+    """The terms of a product or contract contradict themselves or a limit; `field` names the one."""
+
+    code = "invalid_terms"
+
+
+class InvalidWindow(DomainError):
+    """A delivery window is not aligned, not UTC, or of a length that is not traded."""
+
+    code = "invalid_window"
+
+
+class InvalidSymbol(DomainError):
+    """The text is not a contract's symbol."""
+
+    code = "invalid_symbol"
+
+
+class InvalidOrder(DomainError):
+    """A part of the order is missing, unknown or out of range; `field` names it."""
+
+    code = "invalid_order"
+
+
+class InvalidQuantity(DomainError):
+    """The quantity is not a whole number of lots from 1 to the largest order."""
+
+    code = "invalid_quantity"
+
+
+class PriceOffTick(DomainError):
+    """The price is not a whole number of ticks."""
+
+    code = "price_off_tick"
+
+
+class PriceOutOfBand(DomainError):
+    """The price is outside the contract's price band."""
+
+    code = "price_out_of_band"
+    category = Category.REFUSED
+
+
+class ContractNotOpen(DomainError):
+    """The contract does not trade yet; fields give its state and gate times."""
+
+    code = "contract_not_open"
+    category = Category.REFUSED
+
+
+class ContractHalted(DomainError):
+    """Trading in the contract is suspended."""
+
+    code = "contract_halted"
+    category = Category.REFUSED
+
+
+class ContractClosed(DomainError):
+    """The gate has closed; fields give the contract's state and gate times."""
+
+    code = "contract_closed"
+    category = Category.REFUSED
+
+
+class NotQualified(DomainError):
+    """The provider is not qualified for the product at this time."""
+
+    code = "not_qualified"
+    category = Category.REFUSED
+
+
+class CapacityExceeded(DomainError):
+    """The sale is more than the provider's allocated capacity in the contract."""
+
+    code = "capacity_exceeded"
+    category = Category.REFUSED
+
+
+class TooManyOpenOrders(DomainError):
+    """The party has as many open orders as it may have."""
+
+    code = "too_many_open_orders"
+    category = Category.REFUSED
+
+
+class OrderNotFound(DomainError):
+    """There is no such order, or it is another party's."""
+
+    code = "order_not_found"
+    category = Category.NOT_FOUND
+
+
+class OrderNotOpen(DomainError):
+    """The order is already filled, cancelled or expired."""
+
+    code = "order_not_open"
+    category = Category.CONFLICT
+
+
+class ClientOrderIdConflict(DomainError):
+    """The `client_order_id` was used before with other content; `field` names the first difference."""
+
+    code = "client_order_id_conflict"
+    category = Category.CONFLICT
+
+
+class IdempotencyConflict(DomainError):
+    """The `Idempotency-Key` was used before with other content; `field` names the first difference."""
+
+    code = "idempotency_conflict"
+    category = Category.CONFLICT
+
+
+class OutcomePending(DomainError):
+    """The command is recorded but not yet decided; ask again at the given address."""
+
+    code = "outcome_pending"
+    category = Category.BUSY
+
+
+class InvalidCapacity(DomainError):
+    """A capacity declaration is malformed; `field` names the part."""
+
+    code = "invalid_capacity"
+
+
+class AllocationExceeded(DomainError):
+    """The allocations of overlapping windows come to more than the whole site."""
+
+    code = "allocation_exceeded"
+    category = Category.REFUSED
+
+
+class OfferNotFound(DomainError):
+    """There is no such offer, or it is another provider's."""
+
+    code = "offer_not_found"
+    category = Category.NOT_FOUND
+
+
+class OfferNotOpen(DomainError):
+    """The offer is already withdrawn or its windows have closed."""
+
+    code = "offer_not_open"
+    category = Category.CONFLICT

@@ -1,0 +1,100 @@
+"""Orders and fills."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from exchange.matching.lifecycle import OrderStatus
+from exchange.matching.types import Side, TimeInForce
+
+
+class Order(models.Model):
+    """An order as it stands. `id` is the sequence of the command that placed it, and so its time priority.
+
+    No foreign keys: hot table, its contract and party were checked at intake.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    contract_id = models.BigIntegerField()
+    party_id = models.BigIntegerField()
+    side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
+    price_ticks = models.BigIntegerField()
+    lots = models.BigIntegerField()
+    remaining_lots = models.BigIntegerField()
+    time_in_force = models.CharField(max_length=4, choices=[(tif.value, tif.value) for tif in TimeInForce])
+    overage_permille = models.IntegerField(default=0)
+    status = models.CharField(max_length=12, choices=[(status.value, status.value) for status in OrderStatus])
+    close_reason = models.CharField(max_length=16, default="", blank=True)
+    client_order_id = models.CharField(max_length=64, null=True)
+    offer_id = models.BigIntegerField(null=True, db_index=True)
+    placed_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="order_remaining_lots_within_quantity",
+                condition=Q(remaining_lots__gte=0) & Q(remaining_lots__lte=F("lots")) & Q(lots__gt=0),
+            ),
+            models.CheckConstraint(name="order_price_positive", condition=Q(price_ticks__gt=0)),
+            models.CheckConstraint(
+                name="order_closed_at_set_when_terminal",
+                condition=Q(status=OrderStatus.OPEN, closed_at__isnull=True)
+                | (~Q(status=OrderStatus.OPEN) & Q(closed_at__isnull=False)),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="order_open", fields=["contract_id", "id"], condition=Q(status=OrderStatus.OPEN)),
+            models.Index(name="order_of_party", fields=["party_id", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.lots} @ {self.price_ticks}"
+
+
+class Fill(models.Model):
+    """One buyer, one provider, one price, a quantity. Append-only; amounts in micros, tokens in contract tokens.
+
+    A position is all fills of one (contract, buyer, provider); nothing else stores it.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    contract_id = models.BigIntegerField()
+    trade_no = models.BigIntegerField()
+    buy_order_id = models.BigIntegerField()
+    sell_order_id = models.BigIntegerField()
+    buyer_id = models.BigIntegerField()
+    provider_id = models.BigIntegerField()
+    taker_side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
+    price_ticks = models.BigIntegerField()
+    lots = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    notional = models.BigIntegerField()
+    buyer_fee = models.BigIntegerField()
+    buyer_fee_ppm = models.IntegerField()
+    provider_fee_ppm = models.IntegerField()
+    bond = models.BigIntegerField()
+    overage_tokens = models.BigIntegerField()
+    overage_hold = models.BigIntegerField()
+    executed_at = models.DateTimeField()
+    batch_no = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="fill_trade_no_once", fields=["contract_id", "trade_no"]),
+            models.CheckConstraint(
+                name="fill_amounts_in_range",
+                condition=Q(lots__gt=0, tokens__gt=0, notional__gt=0, buyer_fee__gte=0, bond__gte=0),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="fill_of_position", fields=["contract_id", "buyer_id", "provider_id"]),
+            models.Index(name="fill_of_buyer", fields=["buyer_id", "-id"]),
+            models.Index(name="fill_of_provider", fields=["provider_id", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lots} @ {self.price_ticks}"

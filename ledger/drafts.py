@@ -1,0 +1,72 @@
+"""Transactions before they are posted: pure values that every package may build.
+
+A draft names accounts by key, not by row; the posting door (`ledger.journal.post`) resolves and writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger.chart import AccountKey
+from ledger.errors import InvalidAmount, UnbalancedTransaction
+from ledger.money import MAX_AMOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One entry to be: a signed amount, never 0. `ref` is opaque to the ledger and stays in exports."""
+
+    account: AccountKey
+    amount: int
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChange:
+    """Raise (+) or lower (-) what an account holds back. `ref` says for what."""
+
+    account: AccountKey
+    delta: int
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionDraft:
+    """A transaction to be posted.
+
+    (`source`, `reference`) is the idempotency key: posted once, an identical repeat returns the first result,
+    other content under the same key is a `ReferenceConflict`. Legs must sum to zero in every asset; a draft
+    without legs only moves holds.
+    """
+
+    kind: str
+    source: str
+    reference: str
+    effective_at: datetime
+    legs: tuple[Leg, ...]
+    holds: tuple[HoldChange, ...] = ()
+    reverses: int | None = None
+
+    def __post_init__(self) -> None:
+        sums: dict[int, int] = defaultdict(int)
+        for leg in self.legs:
+            if leg.amount == 0 or abs(leg.amount) > MAX_AMOUNT:
+                raise InvalidAmount("A leg's amount must not be 0 and must fit 64 bits.", field="amount")
+            sums[leg.account.asset_id] += leg.amount
+        for asset_id, total in sums.items():
+            if total:
+                raise UnbalancedTransaction(
+                    f"The legs of {self.source}/{self.reference} sum to {total} in asset {asset_id}, not 0.",
+                    asset=asset_id,
+                    total=str(total),
+                )
+
+    def request_hash(self) -> bytes:
+        """SHA-256 over everything that must be equal in a repeat."""
+        lines = [f"{self.kind}|{self.effective_at.isoformat()}|{self.reverses or ''}"]
+        lines += [f"L|{'|'.join(map(str, leg.account))}|{leg.amount}|{leg.ref}" for leg in self.legs]
+        lines += [f"H|{'|'.join(map(str, hold.account))}|{hold.delta}|{hold.ref}" for hold in self.holds]
+        return hashlib.sha256("\n".join(lines).encode()).digest()

@@ -1,0 +1,42 @@
+"""What a logged-in person may see and do, from their memberships."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.models import Membership, MembershipRole, User
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The parties a person acts for, by role, and the actor name that is recorded with what they do."""
+
+    actor: str
+    is_operator: bool
+    is_auditor: bool
+    provider_ids: frozenset[int]
+    buyer_ids: frozenset[int]
+
+    @property
+    def reads_everything(self) -> bool:
+        return self.is_operator or self.is_auditor
+
+    @property
+    def party_ids(self) -> frozenset[int]:
+        return self.provider_ids | self.buyer_ids
+
+
+def get_access(user: User) -> Access:
+    """The access of a user; empty for someone without memberships."""
+    memberships = list(Membership.objects.filter(user_id=user.pk).values_list("role", "party_id"))
+
+    def parties(role: MembershipRole) -> frozenset[int]:
+        return frozenset(party_id for held, party_id in memberships if held == role)
+
+    return Access(
+        actor=f"user:{user.username}",
+        is_operator=bool(parties(MembershipRole.OPERATOR)),
+        is_auditor=bool(parties(MembershipRole.AUDITOR)),
+        provider_ids=parties(MembershipRole.PROVIDER_STAFF),
+        buyer_ids=parties(MembershipRole.BUYER_STAFF),
+    )

@@ -1,0 +1,47 @@
+"""Making parties, currencies and memberships known. The rows behind everything else; an operator's acts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from ledger.actions import record_action
+from ledger.chart import AssetKind
+from ledger.models import Asset, Membership, MembershipRole, Party, PartyKind, User
+
+CURRENCY_SCALE = 6  # micros
+
+
+@transaction.atomic
+def register_party(code: str, name: str, kind: PartyKind, *, actor: str, now: datetime) -> Party:
+    """Register a party, or return the one with this code."""
+    party, created = Party.objects.get_or_create(code=code, defaults={"name": name, "kind": kind, "created_at": now})
+    if created:
+        record_action(actor=actor, action="register_party", subject=f"party:{code}", now=now)
+    return party
+
+
+@transaction.atomic
+def register_currency(code: str, *, actor: str, now: datetime) -> Asset:
+    """Register a currency, counted in micros, or return it."""
+    asset, created = Asset.objects.get_or_create(
+        code=code, defaults={"kind": AssetKind.CURRENCY, "scale": CURRENCY_SCALE}
+    )
+    if created:
+        record_action(actor=actor, action="register_currency", subject=f"asset:{code}", now=now)
+    return asset
+
+
+@transaction.atomic
+def add_member(username: str, password: str, party: Party, role: MembershipRole, *, actor: str, now: datetime) -> User:
+    """Give a person a login that acts for a party; a person who exists keeps their password."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        user = User(username=username, is_staff=True, date_joined=now)
+        user.set_password(password)
+        user.save()
+    _, created = Membership.objects.get_or_create(user=user, party=party, role=role)
+    if created:
+        record_action(actor=actor, action="add_member", subject=f"user:{username}", now=now, details={"role": role})
+    return user

@@ -1,0 +1,10 @@
+DROP FUNCTION ledger_set_flags(bigint, boolean, boolean, text, text, timestamptz);
+DROP FUNCTION ledger_set_floor(bigint, bigint, text, text, timestamptz);
+DROP FUNCTION ledger_change_held(bigint[], bigint[]);
+DROP TRIGGER ledger_apply_entries ON ledger_entry;
+DROP FUNCTION ledger_apply_entries();
+DROP TRIGGER ledger_account_opens_empty ON ledger_account;
+DROP FUNCTION ledger_account_opens_empty();
+DROP TRIGGER ledger_head_forward ON ledger_ledgerhead;
+DROP FUNCTION ledger_head_forward();
+DELETE FROM ledger_ledgerhead;

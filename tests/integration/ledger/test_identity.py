@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from ledger import transfers
+from ledger.errors import DomainError, InsufficientFunds, NotAuthenticated, ReferenceConflict
+from ledger.idempotency import IdempotencyConflict, once
+from ledger.keys.ring import current_signing_key, ensure_current_key, public_jwks
+from ledger.models import ActionLog, ApiKey, MembershipRole, Party, PartyKind, SigningKey
+from ledger.parties.access import get_access
+from ledger.parties.commands import add_member, register_currency, register_party
+from ledger.parties.keys import Scope, authenticate, issue_key, revoke_key
+from ledger.selectors.accounts import list_balances
+from tests.conftest import DatabaseUrls
+
+NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def buyer(database: DatabaseUrls) -> Party:
+    register_party("house", "The house", PartyKind.HOUSE, actor="test", now=NOW)
+    return register_party("ada", "Ada", PartyKind.BUYER, actor="test", now=NOW)
+
+
+def test_a_key_is_shown_once_and_stored_as_a_hash(buyer: Party) -> None:
+    issued = issue_key(buyer, "bot", [Scope.READ, Scope.TRADE], actor="test", now=NOW)
+    row = ApiKey.objects.get()
+    secret = issued.text.rsplit("_", 1)[1]
+    assert secret not in str(vars(row))
+    assert bytes(row.secret_hash) != secret.encode()
+    assert authenticate(issued.text).party == buyer
+    assert secret not in str(list(ActionLog.objects.values()))
+
+
+def test_wrong_revoked_and_malformed_keys_get_the_same_answer(buyer: Party) -> None:
+    issued = issue_key(buyer, "bot", [Scope.READ], actor="test", now=NOW)
+    prefix = issued.key.prefix
+    revoked = issue_key(buyer, "old", [Scope.READ], actor="test", now=NOW)
+    revoke_key(revoked.key, actor="test", now=NOW)
+    messages = set()
+    for text in (f"tb_{prefix}_{'0' * 64}", revoked.text, f"tb_{'0' * 12}_{'0' * 64}", "", "tb_x", "tb_\u0661" * 9):
+        with pytest.raises(NotAuthenticated) as refused:
+            authenticate(text)
+        messages.add(refused.value.message)
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("scopes", [[], ["read", "root"]])
+def test_a_key_needs_known_scopes(buyer: Party, scopes: list[Any]) -> None:
+    with pytest.raises(DomainError):
+        issue_key(buyer, "bot", scopes, actor="test", now=NOW)
+
+
+def test_deposits_and_withdrawals_go_through_the_door_once(buyer: Party) -> None:
+    currency = register_currency("CNY", actor="test", now=NOW).id
+    for _ in range(2):
+        transfers.deposit(buyer.id, currency, 500, reference="wire-1", actor="op", now=NOW)
+    with pytest.raises(ReferenceConflict):
+        transfers.deposit(buyer.id, currency, 501, reference="wire-1", actor="op", now=NOW)
+    transfers.withdraw(buyer.id, currency, 200, reference="out-1", actor="op", now=NOW)
+    with pytest.raises(InsufficientFunds):
+        transfers.withdraw(buyer.id, currency, 301, reference="out-2", actor="op", now=NOW)
+    (cash,) = list_balances(buyer.id)
+    assert (cash.asset, cash.balance, cash.available, cash.entries) == ("CNY", 300, 300, 2)
+    acts = ActionLog.objects.filter(action__in=["deposit", "withdrawal"])
+    assert list(acts.values_list("action", "actor").order_by("id")) == [("deposit", "op"), ("withdrawal", "op")]
+
+
+def test_access_follows_memberships(buyer: Party) -> None:
+    user = add_member("grace", "long enough password", buyer, MembershipRole.BUYER_STAFF, actor="test", now=NOW)
+    access = get_access(user)
+    assert access.buyer_ids == {buyer.id}
+    assert not access.provider_ids
+    assert not access.reads_everything
+
+
+def test_the_ring_signs_and_publishes_and_keeps_the_private_key_encrypted(buyer: Party) -> None:
+    key = ensure_current_key(actor="test", now=NOW)
+    assert ensure_current_key(actor="test", now=NOW) == key
+    kid, private_key = current_signing_key()
+    (published,) = public_jwks()["keys"]
+    assert published["kid"] == kid
+    assert "d" not in published
+    raw = base64.urlsafe_b64decode(published["x"] + "=")
+    Ed25519PublicKey.from_public_bytes(raw).verify(private_key.sign(b"statement"), b"statement")
+    assert private_key.private_bytes_raw() not in bytes(SigningKey.objects.get().private_key_encrypted)
+
+
+def test_an_idempotency_key_acts_once(buyer: Party) -> None:
+    calls = []
+
+    def act() -> dict[str, Any]:
+        calls.append(1)
+        return {"answer": len(calls)}
+
+    for _ in range(2):
+        assert once(buyer.id, "k1", "issue", {"label": "a"}, act, now=NOW) == {"answer": 1}
+    with pytest.raises(IdempotencyConflict) as conflict:
+        once(buyer.id, "k1", "issue", {"label": "b"}, act, now=NOW)
+    assert conflict.value.fields["field"] == "label"
+    assert once(buyer.id, "k2", "issue", {"label": "b"}, act, now=NOW) == {"answer": 2}

@@ -1,0 +1,134 @@
+"""Delivery windows and symbols."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import InvalidSymbol, InvalidWindow
+from exchange.windows import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Window,
+    check_product_code,
+    format_length,
+    format_symbol,
+    iter_windows,
+    parse_length,
+    parse_symbol,
+    window_at,
+)
+
+LENGTHS = [minutes * MINUTE for minutes in range(1, 1_441) if DAY % (minutes * MINUTE) == 0]
+instants = st.integers(946_684_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(600, "10MIN"), (900, "15MIN"), (3_600, "1H"), (14_400, "4H"), (86_400, "1D"), (5_400, "90MIN")],
+)
+def test_lengths_are_written_in_the_largest_unit(seconds: int, text: str) -> None:
+    assert format_length(seconds) == text
+    assert parse_length(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["60MIN", "24H", "7MIN", "5H", "2D", "0H", "01H", "1h", "H", "", "1W", "-1H", "1H "])
+def test_other_lengths_are_refused(text: str) -> None:
+    with pytest.raises(InvalidWindow):
+        parse_length(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (at("2026-12-01T14:30"), at("2026-12-01T15:30")),  # not aligned
+        (at("2026-12-01T14:00"), at("2026-12-01T14:00")),  # empty
+        (at("2026-12-01T15:00"), at("2026-12-01T14:00")),  # backwards
+        (at("2026-12-01T14:00"), at("2026-12-01T14:07")),  # no such length
+        (at("2026-12-01T14:00"), at("2026-12-01T15:00") + timedelta(microseconds=1)),
+        (at("2026-12-01T14:00"), at("2026-12-03T14:00")),  # longer than a day
+        (datetime.fromisoformat("2026-12-01T14:00"), datetime.fromisoformat("2026-12-01T15:00")),  # no time zone
+        (datetime(2026, 12, 1, 14, tzinfo=timezone(timedelta(hours=8))), at("2026-12-01T07:00")),
+    ],
+)
+def test_a_window_is_utc_aligned_and_of_a_traded_length(start: datetime, end: datetime) -> None:
+    with pytest.raises(InvalidWindow):
+        Window(start, end)
+
+
+def test_a_window_is_half_open() -> None:
+    window = Window(at("2026-12-01T14:00"), at("2026-12-01T15:00"))
+    after = window_at(window.end, HOUR)
+    assert window.contains(window.start)
+    assert not window.contains(window.end)
+    assert not window.overlaps(after)
+    assert window.overlaps(window_at(window.start, DAY))
+
+
+def test_windows_of_a_range_lie_wholly_inside_it() -> None:
+    hours = list(iter_windows(at("2026-12-01T13:30"), at("2026-12-01T16:59"), HOUR))
+    assert [window.start.hour for window in hours] == [14, 15]
+    assert list(iter_windows(at("2026-12-01T13:30"), at("2026-12-01T14:30"), HOUR)) == []
+    assert len(list(iter_windows(at("2026-12-01"), at("2026-12-02"), 600))) == 144
+    with pytest.raises(InvalidWindow):
+        list(iter_windows(at("2026-12-01"), datetime.fromisoformat("2026-12-02"), HOUR))  # no time zone
+
+
+@pytest.mark.parametrize(
+    ("symbol", "start", "seconds"),
+    [
+        ("QWEN3-235B.CN-EAST.STD@20261201T14/1H", "2026-12-01T14:00", HOUR),
+        ("QWEN3-235B.CN-EAST.STD@20261201T1410/10MIN", "2026-12-01T14:10", 600),
+        ("QWEN3-235B.CN-EAST.STD@20261201T1400/10MIN", "2026-12-01T14:00", 600),
+        ("QWEN3-235B.CN-EAST.STD@20261201T00/1D", "2026-12-01T00:00", DAY),
+    ],
+)
+def test_a_symbol_is_read_and_written(symbol: str, start: str, seconds: int) -> None:
+    window = window_at(at(start), seconds)
+    assert parse_symbol(symbol) == ("QWEN3-235B.CN-EAST.STD", window)
+    assert format_symbol("QWEN3-235B.CN-EAST.STD", window) == symbol
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "QWEN3",
+        "QWEN3@20261201T14",
+        "QWEN3@20261201T1400/1H",  # an hour is not written to the minute
+        "QWEN3@20261201T14/10MIN",
+        "QWEN3@20261201T14/60MIN",
+        "QWEN3@20261201T1405/10MIN",  # not aligned
+        "QWEN3@20261301T14/1H",
+        "QWEN3@20261201T24/1H",
+        "QWEN3@2026120T014/1H",
+        "QWEN3@99991231T00/1D",  # ends after the last date there is
+        "qwen3@20261201T14/1H",
+        "QWEN3..X@20261201T14/1H",
+        ".QWEN3@20261201T14/1H",
+        "QWEN3 @20261201T14/1H",
+        "QWEN3@20261201T14/1H/1H",
+        "QWEN3@20261201T14/1H\n",
+        "A" * 49 + "@20261201T14/1H",
+    ],
+)
+def test_anything_else_is_no_symbol(text: str) -> None:
+    with pytest.raises(InvalidSymbol):
+        parse_symbol(text)
+
+
+@given(instants, st.sampled_from(LENGTHS))
+def test_every_instant_is_in_exactly_one_window_of_a_length_and_symbols_round_trip(now: datetime, seconds: int) -> None:
+    window = window_at(now, seconds)
+    assert window.contains(now)
+    assert window.seconds == seconds
+    assert parse_symbol(format_symbol(check_product_code("M.R.C"), window)) == ("M.R.C", window)
+    assert [window] == list(iter_windows(window.start, window.end, seconds))
