@@ -19,6 +19,34 @@ class UnknownContract(DomainError):
     category = Category.NOT_FOUND
 
 
+class ProductExists(DomainError):
+    """A product of this code is already listed."""
+
+    code = "product_exists"
+    category = Category.CONFLICT
+
+
+class ContractExists(DomainError):
+    """The product already has a contract for this window."""
+
+    code = "contract_exists"
+    category = Category.CONFLICT
+
+
+class WrongContractState(DomainError):
+    """The contract's life does not allow this step from the state it is in."""
+
+    code = "wrong_contract_state"
+    category = Category.CONFLICT
+
+
+class GateNotReached(DomainError):
+    """The instant of the gate has not come yet."""
+
+    code = "gate_not_reached"
+    category = Category.REFUSED
+
+
 class InvalidTerms(DomainError):
     """The terms of a product or contract contradict themselves or a limit; `field` names the one."""
 
@@ -125,18 +153,37 @@ class ClientOrderIdConflict(DomainError):
     category = Category.CONFLICT
 
 
-class IdempotencyConflict(DomainError):
-    """The `Idempotency-Key` was used before with other content; `field` names the first difference."""
-
-    code = "idempotency_conflict"
-    category = Category.CONFLICT
-
-
 class OutcomePending(DomainError):
     """The command is recorded but not yet decided; ask again at the given address."""
 
     code = "outcome_pending"
     category = Category.BUSY
+
+
+class InvalidQualification(DomainError):
+    """A part of a qualification is missing or contradicts another; `field` names it."""
+
+    code = "invalid_qualification"
+
+
+class SiteNotFound(DomainError):
+    """There is no such site, or it is another provider's."""
+
+    code = "site_not_found"
+    category = Category.NOT_FOUND
+
+
+class SiteExists(DomainError):
+    """The provider already has a site of this name."""
+
+    code = "site_exists"
+    category = Category.CONFLICT
+
+
+class InvalidSite(DomainError):
+    """A site needs a name and a region."""
+
+    code = "invalid_site"
 
 
 class InvalidCapacity(DomainError):
@@ -150,6 +197,12 @@ class AllocationExceeded(DomainError):
 
     code = "allocation_exceeded"
     category = Category.REFUSED
+
+
+class InvalidOffer(DomainError):
+    """The range of windows of an offer is empty, too long or out of step; `field` names the part."""
+
+    code = "invalid_offer"
 
 
 class OfferNotFound(DomainError):

@@ -6,9 +6,10 @@ A draft names accounts by key, not by row; the posting door (`ledger.journal.pos
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ledger.chart import AccountKey
 from ledger.errors import InvalidAmount, UnbalancedTransaction
@@ -66,7 +67,11 @@ class TransactionDraft:
 
     def request_hash(self) -> bytes:
         """SHA-256 over everything that must be equal in a repeat."""
-        lines = [f"{self.kind}|{self.effective_at.isoformat()}|{self.reverses or ''}"]
-        lines += [f"L|{'|'.join(map(str, leg.account))}|{leg.amount}|{leg.ref}" for leg in self.legs]
-        lines += [f"H|{'|'.join(map(str, hold.account))}|{hold.delta}|{hold.ref}" for hold in self.holds]
-        return hashlib.sha256("\n".join(lines).encode()).digest()
+        content = [
+            self.kind,
+            self.effective_at.astimezone(UTC).isoformat(),
+            self.reverses,
+            [[*leg.account, leg.amount, leg.ref] for leg in self.legs],
+            [[*hold.account, hold.delta, hold.ref] for hold in self.holds],
+        ]
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).digest()

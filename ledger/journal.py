@@ -8,20 +8,23 @@ accounts knows when others wrote. What one call writes is a batch: sealed by a M
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from ledger.chart import TOKEN_ROLES, AccountKey, AssetKind, opening_floor
+from ledger.accounts import AccountState, load_accounts, open_accounts
+from ledger.chart import AccountKey
 from ledger.drafts import TransactionDraft
 from ledger.errors import AccountFrozen, HoldExceeded, InsufficientFunds, InvalidAmount, ReferenceConflict
 from ledger.leaf import PostedLeg, batch_hash, encode_leaf
 from ledger.merkle import leaf_hash, tree_root
 from ledger.models import LedgerHead
 from ledger.money import MAX_AMOUNT
+
+__all__ = ["AccountState", "Posted", "load_accounts", "lock_head", "open_accounts", "post", "set_flags", "set_floor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +33,6 @@ class Posted:
 
     transaction_id: int
     repeated: bool
-
-
-@dataclass(slots=True)
-class AccountState:
-    """An account's figures as of now, and the draft changes applied on top."""
-
-    id: int
-    key: AccountKey
-    balance: int
-    held: int
-    seq: int
-    floor: int | None
-    frozen: bool
-    closed: bool
-
-    @property
-    def available(self) -> int | None:
-        """What may still be spent or held; None when unbounded."""
-        return None if self.floor is None else self.balance - self.held - self.floor
 
 
 def lock_head() -> LedgerHead:
@@ -85,58 +69,6 @@ def post(drafts: Sequence[TransactionDraft], *, actor: str, now: datetime) -> tu
     if fresh:
         _write_batch(head, list(fresh.values()), actor=actor, now=now)
     return tuple(results)
-
-
-def load_accounts(keys: Iterable[AccountKey]) -> dict[AccountKey, AccountState]:
-    """Current figures of accounts that exist; call it under the head's lock to rely on them."""
-    wanted = list(dict.fromkeys(keys))
-    if not wanted:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT account.id, account.party_id, account.asset_id, account.role, account.qualifier,
-                   account.balance, account.held, account.seq, account.floor, account.frozen, account.closed
-              FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[])
-                   AS wanted(party_id, asset_id, role, qualifier)
-              JOIN ledger_account account USING (party_id, asset_id, role, qualifier)
-            """,
-            [list(column) for column in zip(*wanted, strict=True)],
-        )
-        rows = cursor.fetchall()
-    by_plain_key = {tuple(key): key for key in wanted}
-    states = {}
-    for account_id, party, asset, role, qualifier, *figures in rows:
-        key = by_plain_key[party, asset, role, qualifier]
-        states[key] = AccountState(account_id, key, *figures)
-    return states
-
-
-def open_accounts(keys: Iterable[AccountKey]) -> None:
-    """Open the accounts that do not exist yet: empty, with the floor of their role.
-
-    Raises `InvalidAmount` for a role on the wrong kind of asset.
-    """
-    wanted = list(dict.fromkeys(keys))
-    if not wanted:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id, kind FROM ledger_asset WHERE id = ANY(%s)", [[key.asset_id for key in wanted]])
-        kinds = dict(cursor.fetchall())
-        for key in wanted:
-            expected = AssetKind.CONTRACT if key.role in TOKEN_ROLES else AssetKind.CURRENCY
-            if kinds.get(key.asset_id) != expected:
-                raise InvalidAmount(f"A {key.role} account holds a {expected}.", field="asset", role=key.role)
-        cursor.execute(
-            """
-            INSERT INTO ledger_account (party_id, asset_id, role, qualifier, balance, held, seq, floor, frozen, closed)
-            SELECT party_id, asset_id, role, qualifier, 0, 0, 0, floor, false, false
-              FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
-                   AS wanted(party_id, asset_id, role, qualifier, floor)
-            ON CONFLICT DO NOTHING
-            """,
-            [*map(list, zip(*wanted, strict=True)), [opening_floor(key.role) for key in wanted]],
-        )
 
 
 def set_floor(key: AccountKey, floor: int | None, *, actor: str, reason: str, now: datetime) -> None:
