@@ -1,0 +1,81 @@
+"""What lists of the exchange can be narrowed by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django_filters import rest_framework as filters  # type: ignore[import-untyped]
+
+from exchange.matching.lifecycle import OrderStatus
+from exchange.matching.types import Side
+from exchange.models import Contract, ContractState, Fill, Offer, OfferState, Order
+from exchange.windows import parse_length
+from ledger.money import parse_count
+
+
+class ContractFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
+    """By product, state and delivery."""
+
+    product = filters.CharFilter("product__code", label="Product code.")
+    state = filters.MultipleChoiceFilter(choices=ContractState.choices, label="State; repeat it for several.")
+    delivery_from = filters.IsoDateTimeFilter("delivery_start", "gte", label="Earliest start of delivery.")
+    delivery_before = filters.IsoDateTimeFilter("delivery_start", "lt", label="Delivery starts before this.")
+
+    class Meta:
+        model = Contract
+        fields: tuple[str, ...] = ()
+
+
+class OfferFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
+    """By product, provider, length of window and state."""
+
+    product = filters.CharFilter("product__code", label="Product code.")
+    provider = filters.CharFilter("provider__code", label="Code of the provider.")
+    window = filters.CharFilter(method="of_length", label="Length of the windows, such as 10MIN, 1H or 1D.")
+    state = filters.ChoiceFilter(choices=OfferState.choices, label="State.")
+
+    class Meta:
+        model = Offer
+        fields: tuple[str, ...] = ()
+
+    def of_length(self, offers: QuerySet[Offer], name: str, value: str) -> QuerySet[Offer]:
+        return offers.filter(window_seconds=parse_length(value))
+
+
+class _ByContract(filters.FilterSet):  # type: ignore[misc]  # untyped base
+    contract = filters.CharFilter(method="of_contract", label="Symbol of the contract.")
+
+    def of_contract(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(contract_id__in=Contract.objects.filter(symbol=value).values("id"))
+
+
+class OrderFilter(_ByContract):
+    """By contract, side, status and time."""
+
+    side = filters.ChoiceFilter(choices=[(side.value, side.value) for side in Side], label="Side.")
+    status = filters.MultipleChoiceFilter(
+        choices=[(status.value, status.value) for status in OrderStatus], label="Status; repeat it for several."
+    )
+    placed_from = filters.IsoDateTimeFilter("placed_at", "gte", label="Placed at or after this.")
+    placed_before = filters.IsoDateTimeFilter("placed_at", "lt", label="Placed before this.")
+
+    class Meta:
+        model = Order
+        fields: tuple[str, ...] = ()
+
+
+class FillFilter(_ByContract):
+    """By contract, own order and time."""
+
+    order_id = filters.CharFilter(method="of_order", label="Id of an own order.")
+    executed_from = filters.IsoDateTimeFilter("executed_at", "gte", label="Executed at or after this.")
+    executed_before = filters.IsoDateTimeFilter("executed_at", "lt", label="Executed before this.")
+
+    class Meta:
+        model = Fill
+        fields: tuple[str, ...] = ()
+
+    def of_order(self, fills: QuerySet[Fill], name: str, value: str) -> QuerySet[Fill]:
+        order_id = parse_count(value, field="order_id", minimum=1)
+        return fills.filter(Q(buy_order_id=order_id) | Q(sell_order_id=order_id))

@@ -1,0 +1,69 @@
+"""Who calls: an API key in `Authorization: Bearer tb_…`. Browser sessions do not count here, so neither does CSRF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from ledger.errors import NotAuthenticated
+from ledger.models import ApiKey, Party, PartyKind
+from ledger.parties.keys import Scope, authenticate
+
+CHALLENGE = 'Bearer realm="tokenbourse"'
+_AUDITING_KINDS = frozenset({PartyKind.AUDITOR, PartyKind.HOUSE})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The party behind a request, the scopes of its key, and the actor name recorded with what it does."""
+
+    key: ApiKey
+    is_authenticated: ClassVar[bool] = True
+
+    @property
+    def party(self) -> Party:
+        return self.key.party
+
+    @property
+    def party_id(self) -> int:
+        return self.key.party_id
+
+    @property
+    def actor(self) -> str:
+        return f"key:{self.key.prefix}"
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return frozenset(self.key.scopes)
+
+    @property
+    def reads_everything(self) -> bool:
+        """An auditing party's key with the scope for it; the scope alone is not enough."""
+        return Scope.AUDIT in self.scopes and self.party.kind in _AUDITING_KINDS
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Takes the bearer key of a request; `request.user` becomes the `Caller`."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, ApiKey] | None:
+        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated("Send the API key as 'Authorization: Bearer tb_…'.")
+        key = authenticate(text.strip())
+        return Caller(key), key
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+def caller_of(request: Request) -> Caller:
+    """The authenticated caller. Raises `NotAuthenticated` when no key was sent."""
+    caller: object = request.user
+    if not isinstance(caller, Caller):
+        raise NotAuthenticated("Send an API key as 'Authorization: Bearer tb_…'.")
+    return caller
