@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # ships no annotations
+import psutil
 
 from config.postgres_host import Host, PostgresFailed
 from config.private_files import write_private
