@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.templatetags.static import static
+
 from config.environment import CHECKOUT, database_settings, read_environment
 from config.postgres import connected_to_embedded
 
@@ -35,6 +39,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -76,10 +81,12 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "config.formats"
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
@@ -126,12 +133,41 @@ CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 100
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "settlement"
+CELERY_BEAT_SCHEDULE = {
+    "exchange.sweep_contract_life": {"task": "exchange.sweep_contract_life", "schedule": timedelta(seconds=5)},
+    "settlement.sweep": {"task": "settlement.sweep", "schedule": timedelta(seconds=15)},
+}
+
+# A settlement period's runs begin when its last contract has been delivered and the meters have had time to report.
+SETTLEMENT_PERIOD_SECONDS = 3_600
+SETTLEMENT_INITIAL_LAG_SECONDS = 120
+SETTLEMENT_FINAL_LAG_SECONDS = 7_200
 
 UNFOLD = {
     "SITE_TITLE": "Tokenbourse",
     "SITE_HEADER": "Tokenbourse",
     "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("tokenbourse/mark.svg")}],
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_HISTORY": False,  # the action log is the history
+    "STYLES": [lambda _: static("tokenbourse/admin.css")],
+    "SIDEBAR": {"navigation": "config.workspace.navigation"},
+    "DASHBOARD_CALLBACK": "config.workspace.start_page",
+    "COLORS": {  # teal, one step darker than usual so that white on 600 is easy to read
+        "primary": {
+            "50": "oklch(98.4% .014 180.7)",
+            "100": "oklch(95.3% .051 180.8)",
+            "200": "oklch(91% .096 180.4)",
+            "300": "oklch(85.5% .138 181.1)",
+            "400": "oklch(77.7% .152 181.9)",
+            "500": "oklch(65% .13 183.5)",
+            "600": "oklch(51.1% .096 186.4)",
+            "700": "oklch(43.7% .078 188.2)",
+            "800": "oklch(38.6% .063 188.4)",
+            "900": "oklch(33% .055 190)",
+            "950": "oklch(27.7% .046 192.5)",
+        },
+    },
 }
 
 LOGGING = {

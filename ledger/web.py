@@ -68,7 +68,7 @@ def belongs_to_a_party(access: Access) -> bool:
 
 
 def render_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
-    """A page with what the frame around it needs: the caller's access and the time, which every countdown starts from."""
+    """A page with what its frame needs: the caller's access, and the time that every countdown starts from."""
     return render(request, template, {"access": access_of(request), "now": get_clock().now(), **context})
 
 

@@ -175,7 +175,10 @@ class Migration(migrations.Migration):
                         max_length=12,
                     ),
                 ),
-                ("close_reason", models.CharField(blank=True, default="", max_length=16)),
+                (
+                    "close_reason",
+                    models.CharField(blank=True, default="", help_text="Or the code of the refusal.", max_length=32),
+                ),
                 ("client_order_id", models.CharField(max_length=64, null=True)),
                 ("offer_id", models.BigIntegerField(db_index=True, null=True)),
                 ("placed_at", models.DateTimeField()),

@@ -27,7 +27,7 @@ class Order(models.Model):
     time_in_force = models.CharField(max_length=4, choices=[(tif.value, tif.value) for tif in TimeInForce])
     overage_permille = models.IntegerField(default=0)
     status = models.CharField(max_length=12, choices=[(status.value, status.value) for status in OrderStatus])
-    close_reason = models.CharField(max_length=16, default="", blank=True)
+    close_reason = models.CharField(max_length=32, default="", blank=True, help_text="Or the code of the refusal.")
     client_order_id = models.CharField(max_length=64, null=True)
     offer_id = models.BigIntegerField(null=True, db_index=True)
     placed_at = models.DateTimeField()

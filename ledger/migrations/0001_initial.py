@@ -474,7 +474,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="account",
             constraint=models.CheckConstraint(
-                condition=models.Q(("floor__isnull", False), ("role__in", ["debt", "external"]), _connector="OR"),
+                condition=models.Q(("floor__isnull", False), ("role__in", ["external", "debt"]), _connector="OR"),
                 name="account_floor_by_role",
             ),
         ),

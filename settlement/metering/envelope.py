@@ -1,8 +1,8 @@
 """Reading usage events: CloudEvents 1.0 in JSON, strictly, one at a time. Pure.
 
-An event names its meter (`source`), its identity there (`id`), and in `data` the contract, both parties, the request and
-when the provider accepted it, with the provider's own usage object. What is wrong with an event never concerns the
-others of its batch.
+An event names its meter (`source`), its identity there (`id`), and in `data` the contract, both parties, the request
+and when the provider accepted it, with the provider's own usage object. What is wrong with an event never concerns
+the others of its batch.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def event_content(event: Mapping[str, Any]) -> dict[str, Any]:
 def _content_hash(event: Mapping[str, Any]) -> bytes:
     """SHA-256 over the event's content; also finds what no database column could keep."""
     try:
-        text = json.dumps(event_content(event), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(
+            event_content(event), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
         data = text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise _invalid("The event holds what JSON cannot: a number out of range or half a character.") from error

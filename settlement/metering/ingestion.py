@@ -1,9 +1,9 @@
 """The door for usage: a batch of events in, one result an event out.
 
-Meters retry until they get an answer, several workers may get the same batch, and one broken event must not hold up the
-others. So an event's identity (meter, id) and its data are written in one transaction, in key order, and whoever
-comes second finds a duplicate. Nothing is dropped in silence: what cannot be settled is quarantined with its reason, what
-cannot even be kept is rejected with one.
+Meters retry until they get an answer, several workers may get the same batch, and one broken event must not hold up
+the others. So an event's identity (meter, id) and its data are written in one transaction, in key order, and whoever
+comes second finds a duplicate. Nothing is dropped in silence: what cannot be settled is quarantined with its reason,
+what cannot even be kept is rejected with one.
 """
 
 from __future__ import annotations

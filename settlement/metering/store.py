@@ -159,8 +159,9 @@ def _insert_events(numbered: Sequence[tuple[int, UsageRow]]) -> None:
         cursor.execute(
             """
             INSERT INTO settlement_usageevent (id, window_start, accepted_at, meter_id, event_id, kind, contract_id,
-                                               buyer_id, provider_id, request_id, retry_of, refusal_reason, family, raw,
-                                               content_hash, buckets, millitokens, status, quarantine_reason, received_at)
+                                               buyer_id, provider_id, request_id, retry_of, refusal_reason, family,
+                                               raw, content_hash, buckets, millitokens, status, quarantine_reason,
+                                               received_at)
             SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[],
                                  %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
                                  %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::jsonb[], %s::bigint[],

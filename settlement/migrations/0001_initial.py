@@ -36,17 +36,18 @@ class Migration(migrations.Migration):
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "accepted_at", "id", blank=True, editable=False, primary_key=True, serialize=False
+                        "window_start", "id", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
+                ("window_start", models.DateTimeField()),
                 ("id", models.BigIntegerField()),
                 ("accepted_at", models.DateTimeField()),
                 ("meter_id", models.BigIntegerField()),
                 ("event_id", models.CharField(max_length=120)),
                 ("kind", models.CharField(max_length=12)),
-                ("contract_id", models.BigIntegerField(null=True)),
-                ("buyer_id", models.BigIntegerField(null=True)),
-                ("provider_id", models.BigIntegerField(null=True)),
+                ("contract_id", models.BigIntegerField()),
+                ("buyer_id", models.BigIntegerField()),
+                ("provider_id", models.BigIntegerField()),
                 ("request_id", models.CharField(max_length=120)),
                 ("retry_of", models.CharField(default="", max_length=120)),
                 ("refusal_reason", models.CharField(default="", max_length=20)),
@@ -66,18 +67,6 @@ class Migration(migrations.Migration):
                 "db_table": "settlement_usageevent",
                 "managed": False,
             },
-        ),
-        migrations.CreateModel(
-            name="UsageConflict",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("meter_id", models.BigIntegerField()),
-                ("event_id", models.CharField(max_length=120)),
-                ("first_hash", models.BinaryField(max_length=32)),
-                ("content_hash", models.BinaryField(max_length=32)),
-                ("raw", models.JSONField()),
-                ("received_at", models.DateTimeField()),
-            ],
         ),
         migrations.CreateModel(
             name="SettlementRun",
@@ -105,7 +94,7 @@ class Migration(migrations.Migration):
             name="SettlementJob",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("step", models.CharField(max_length=16)),
+                ("step", models.CharField(choices=[("settle", "Settle"), ("state", "State")], max_length=16)),
                 ("subject_id", models.BigIntegerField()),
                 (
                     "state",
@@ -144,6 +133,28 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="positions",
+                        to="settlement.settlementrun",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="ClosingBalance",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("account_id", models.BigIntegerField()),
+                ("balance", models.BigIntegerField()),
+                ("held", models.BigIntegerField()),
+                ("seq", models.BigIntegerField()),
+                (
+                    "party",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.party"),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="closings",
                         to="settlement.settlementrun",
                     ),
                 ),
@@ -191,6 +202,45 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="UnmatchedUsage",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("contract_id", models.BigIntegerField()),
+                ("buyer_id", models.BigIntegerField()),
+                ("provider_id", models.BigIntegerField()),
+                ("tokens", models.BigIntegerField()),
+                ("evidence", models.JSONField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="unmatched",
+                        to="settlement.settlementrun",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "unmatched usage",
+            },
+        ),
+        migrations.CreateModel(
+            name="UsageConflict",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("meter_id", models.BigIntegerField()),
+                ("event_id", models.CharField(max_length=120)),
+                ("first_hash", models.BinaryField(max_length=32)),
+                ("content_hash", models.BinaryField(max_length=32)),
+                ("raw", models.JSONField()),
+                ("received_at", models.DateTimeField()),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("meter_id", "event_id", "content_hash"), name="usage_conflict_once")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Meter",
@@ -265,6 +315,10 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
+            model_name="closingbalance",
+            constraint=models.UniqueConstraint(fields=("run", "party"), name="closing_once_a_run"),
+        ),
+        migrations.AddConstraint(
             model_name="shareschedule",
             constraint=models.UniqueConstraint(
                 fields=("provider", "product", "version"), name="share_schedule_version"
@@ -282,6 +336,12 @@ class Migration(migrations.Migration):
             model_name="statement",
             constraint=models.UniqueConstraint(
                 fields=("party", "currency", "previous_digest"), name="statement_chain_does_not_fork"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="unmatchedusage",
+            constraint=models.UniqueConstraint(
+                fields=("run", "contract_id", "buyer_id", "provider_id"), name="unmatched_once_a_run"
             ),
         ),
     ]

@@ -9,19 +9,24 @@ from settlement.models.metering import (
     UsageEvent,
 )
 from settlement.models.runs import (
+    ClosingBalance,
     JobState,
+    JobStep,
     PositionSettlement,
     RunKind,
     RunState,
     SettlementJob,
     SettlementRun,
+    UnmatchedUsage,
 )
 from settlement.models.shares import ShareSchedule
 from settlement.models.statements import Statement
 
 __all__ = [
+    "ClosingBalance",
     "EventStatus",
     "JobState",
+    "JobStep",
     "Meter",
     "MeterSide",
     "PositionSettlement",
@@ -31,6 +36,7 @@ __all__ = [
     "SettlementRun",
     "ShareSchedule",
     "Statement",
+    "UnmatchedUsage",
     "UsageConflict",
     "UsageDedup",
     "UsageEvent",

@@ -37,21 +37,23 @@ class EventStatus(models.TextChoices):
 
 
 class UsageEvent(models.Model):
-    """One metered request as reported. Append-only; partitioned by `accepted_at` (month).
+    """One metered request as reported. Append-only; partitioned by month of its contract's delivery start, so that
+    settling a contract reads one partition and a meter's wrong clock can make none.
 
     `kind` is completed or refused. Buckets are disjoint counts; `millitokens` their weighted sum in
     milli-contract-tokens. A quarantined event keeps its raw object and the reason, and moves no money.
     """
 
-    pk = models.CompositePrimaryKey("accepted_at", "id")
+    pk = models.CompositePrimaryKey("window_start", "id")
+    window_start = models.DateTimeField()
     id = models.BigIntegerField()
     accepted_at = models.DateTimeField()
     meter_id = models.BigIntegerField()
     event_id = models.CharField(max_length=120)
     kind = models.CharField(max_length=12)
-    contract_id = models.BigIntegerField(null=True)
-    buyer_id = models.BigIntegerField(null=True)
-    provider_id = models.BigIntegerField(null=True)
+    contract_id = models.BigIntegerField()
+    buyer_id = models.BigIntegerField()
+    provider_id = models.BigIntegerField()
     request_id = models.CharField(max_length=120)
     retry_of = models.CharField(max_length=120, default="")
     refusal_reason = models.CharField(max_length=20, default="")
@@ -98,6 +100,11 @@ class UsageConflict(models.Model):
     content_hash = models.BinaryField(max_length=32)
     raw = models.JSONField()
     received_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="usage_conflict_once", fields=["meter_id", "event_id", "content_hash"])
+        ]
 
     def __str__(self) -> str:
         return f"{self.meter_id}/{self.event_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -52,19 +53,32 @@ class SettlementRun(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.period_start:%Y-%m-%d %H:%M}"
 
+    @property
+    def key(self) -> str:
+        """The run's name on statements and in journal references; follows from what it covers alone. Periods are of
+        whole minutes, and a currency is named by whatever the key stands beside."""
+        start = self.period_start.astimezone(UTC)
+        minutes = (self.period_end - self.period_start) // timedelta(minutes=1)
+        return f"{start:%Y%m%dT%H%MZ}/{minutes}/{self.kind}"
+
+
+class JobStep(models.TextChoices):
+    SETTLE = "settle"  # a contract
+    STATE = "state"  # a party
+
 
 class JobState(models.TextChoices):
     DUE = "due"
     RUNNING = "running"
     DONE = "done"
-    FAILED = "failed"
+    FAILED = "failed"  # its last attempt did; tried again until the attempts are used up
 
 
 class SettlementJob(models.Model):
     """A piece of a run, claimed with SKIP LOCKED under a lease; a stale worker's `fencing` number no longer fits."""
 
     run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="jobs")
-    step = models.CharField(max_length=16)  # settle (a contract) or state (a party)
+    step = models.CharField(max_length=16, choices=JobStep)
     subject_id = models.BigIntegerField()  # contract id or party id
     state = models.CharField(max_length=8, choices=JobState, default=JobState.DUE)
     attempt = models.IntegerField(default=0)
@@ -115,3 +129,45 @@ class PositionSettlement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.contract_id}/{self.buyer_id}/{self.provider_id}"
+
+
+class UnmatchedUsage(models.Model):
+    """Usage a run found for a party pair without a position in the contract. Moves no money. Append-only."""
+
+    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="unmatched")
+    contract_id = models.BigIntegerField()
+    buyer_id = models.BigIntegerField()
+    provider_id = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    evidence = models.JSONField()
+
+    class Meta:
+        verbose_name_plural = "unmatched usage"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="unmatched_once_a_run", fields=["run", "contract_id", "buyer_id", "provider_id"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contract_id}/{self.buyer_id}/{self.provider_id}: {self.tokens}"
+
+
+class ClosingBalance(models.Model):
+    """How an account stood when a run closed: all parties' at one instant, under the ledger head. Append-only.
+
+    What a statement closes with, whenever it is made: `held` could not be found again later.
+    """
+
+    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="closings")
+    party = models.ForeignKey("ledger.Party", on_delete=models.PROTECT, related_name="+")
+    account_id = models.BigIntegerField()
+    balance = models.BigIntegerField()
+    held = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(name="closing_once_a_run", fields=["run", "party"])]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.party_id}: {self.balance}"

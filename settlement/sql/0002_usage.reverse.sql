@@ -1,3 +1,5 @@
+DROP TRIGGER append_only ON settlement_closingbalance;
+DROP TRIGGER append_only ON settlement_unmatchedusage;
 DROP TRIGGER append_only ON settlement_statement;
 DROP TRIGGER append_only ON settlement_shareschedule;
 DROP TRIGGER append_only ON settlement_positionsettlement;

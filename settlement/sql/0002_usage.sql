@@ -1,4 +1,6 @@
--- Usage is partitioned from the start: identities by hash (they outlive the events), events by month of acceptance.
+-- Usage is partitioned from the start: identities by hash (they outlive the events), events by month of their contract's
+-- delivery start. A partition is reached through its parent only: the application has no privilege on it, and it has the
+-- append-only trigger of its own, since the parent's does not see statements that name the partition.
 CREATE TABLE settlement_usagededup (
     meter_id bigint NOT NULL,
     event_id varchar(120) NOT NULL,
@@ -11,19 +13,22 @@ BEGIN
     FOR part IN 0..7 LOOP
         EXECUTE format('CREATE TABLE settlement_usagededup_%s PARTITION OF settlement_usagededup '
                        'FOR VALUES WITH (MODULUS 8, REMAINDER %s)', part, part);
+        EXECUTE format('REVOKE ALL ON settlement_usagededup_%s FROM tokenbourse_app', part);
+        PERFORM make_append_only(format('settlement_usagededup_%s', part)::regclass);
     END LOOP;
 END $$;
 
 CREATE SEQUENCE settlement_usageevent_id_seq;
 CREATE TABLE settlement_usageevent (
+    window_start timestamptz NOT NULL,
     id bigint NOT NULL DEFAULT nextval('settlement_usageevent_id_seq'),
     accepted_at timestamptz NOT NULL,
     meter_id bigint NOT NULL,
     event_id varchar(120) NOT NULL,
     kind varchar(12) NOT NULL CHECK (kind IN ('completed', 'refused')),
-    contract_id bigint,
-    buyer_id bigint,
-    provider_id bigint,
+    contract_id bigint NOT NULL,
+    buyer_id bigint NOT NULL,
+    provider_id bigint NOT NULL,
     request_id varchar(120) NOT NULL,
     retry_of varchar(120) NOT NULL DEFAULT '',
     refusal_reason varchar(20) NOT NULL DEFAULT '',
@@ -35,10 +40,11 @@ CREATE TABLE settlement_usageevent (
     status varchar(12) NOT NULL CHECK (status IN ('accepted', 'quarantined')),
     quarantine_reason varchar(60) NOT NULL DEFAULT '',
     received_at timestamptz NOT NULL,
-    PRIMARY KEY (accepted_at, id)
-) PARTITION BY RANGE (accepted_at);
+    CHECK ((status = 'quarantined') = (quarantine_reason <> '')),
+    CHECK ((kind = 'refused') = (refusal_reason <> '')),
+    PRIMARY KEY (window_start, id)
+) PARTITION BY RANGE (window_start);
 CREATE INDEX settlement_usageevent_of_contract ON settlement_usageevent (contract_id, buyer_id, provider_id);
-CREATE TABLE settlement_usageevent_default PARTITION OF settlement_usageevent DEFAULT;
 
 -- The application asks for partitions but may not define tables: this function does, and only this.
 CREATE FUNCTION settlement_ensure_usage_partition(month date) RETURNS void LANGUAGE plpgsql
@@ -47,9 +53,13 @@ DECLARE
     first date := date_trunc('month', month)::date;
     name text := 'settlement_usageevent_' || to_char(first, 'YYYYMM');
 BEGIN
-    IF to_regclass(name) IS NULL THEN
+    -- Asked of the table, not of to_regclass: waiting for the lock does not refresh what that remembers.
+    PERFORM pg_advisory_xact_lock(hashtext('settlement_ensure_usage_partition'));
+    IF NOT EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'public'::regnamespace) THEN
         EXECUTE format('CREATE TABLE %I PARTITION OF settlement_usageevent FOR VALUES FROM (%L) TO (%L)', name,
                        first::timestamp AT TIME ZONE 'UTC', (first + interval '1 month') AT TIME ZONE 'UTC');
+        EXECUTE format('REVOKE ALL ON %I FROM tokenbourse_app', name);
+        PERFORM make_append_only(name::regclass);
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION settlement_ensure_usage_partition(date) FROM PUBLIC;
@@ -61,4 +71,6 @@ SELECT make_append_only('settlement_usageconflict');
 SELECT make_append_only('settlement_positionsettlement');
 SELECT make_append_only('settlement_shareschedule');
 SELECT make_append_only('settlement_statement');
+SELECT make_append_only('settlement_unmatchedusage');
+SELECT make_append_only('settlement_closingbalance');
 REVOKE DELETE ON settlement_settlementrun, settlement_settlementjob FROM tokenbourse_app;

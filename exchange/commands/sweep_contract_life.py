@@ -1,0 +1,54 @@
+"""What the clock does to contracts: gates open and close, delivery starts and ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from exchange.models import Contract, ContractState, Intake, IntakeKind, SequencerState
+from exchange.sequencer.intake import Submission, lock_line, submit_all
+from ledger.actions import record_action
+
+ACTOR = "clock"
+
+
+@transaction.atomic
+def sweep_contract_life(now: datetime) -> list[int]:
+    """Put every gate that is due into the line and move contracts into and out of delivery.
+
+    Returns the numbers of the commands. It may run at any time: what waits in the line already is not repeated.
+    """
+    due = _due_gates(now)
+    seqs: list[int] = []
+    if due:
+        lock_line()
+        seqs = submit_all([each for each in _due_gates(now) if not _waits(each)], now=now)
+    _move(Q(state=ContractState.CLOSED, delivery_start__lte=now), ContractState.DELIVERING, now)
+    _move(Q(state=ContractState.DELIVERING, delivery_end__lte=now), ContractState.DELIVERED, now)
+    return seqs
+
+
+def _due_gates(now: datetime) -> list[Submission]:
+    open_states = (ContractState.LISTED, ContractState.TRADING, ContractState.HALTED)
+    closing = Contract.objects.filter(state__in=open_states, gate_close__lte=now)
+    opening = Contract.objects.filter(state=ContractState.LISTED, gate_open__lte=now, gate_close__gt=now)
+    return _submissions(IntakeKind.CLOSE_GATE, closing) + _submissions(IntakeKind.OPEN_GATE, opening)
+
+
+def _submissions(kind: IntakeKind, contracts: QuerySet[Contract]) -> list[Submission]:
+    ids = contracts.order_by("delivery_start", "id").values_list("id", flat=True)
+    return [Submission(kind, contract_id, ACTOR, {}) for contract_id in ids]
+
+
+def _waits(submission: Submission) -> bool:
+    cursor = SequencerState.objects.values("cursor").filter(shard=1)[:1]
+    return Intake.objects.filter(seq__gt=cursor, kind=submission.kind, contract_id=submission.contract_id).exists()
+
+
+def _move(due: Q, state: ContractState, now: datetime) -> None:
+    """Trading is over here, so these steps need no place in the line."""
+    for contract in Contract.objects.select_for_update().filter(due).order_by("id"):
+        Contract.objects.filter(id=contract.id).update(state=state)
+        record_action(actor=ACTOR, action=f"contract_{state.value}", subject=f"contract:{contract.symbol}", now=now)

@@ -1,0 +1,1 @@
+"""Reading the exchange: frozen values, no locks, no rows."""

@@ -1,0 +1,87 @@
+"""What a gate's closure fixes, read from what is durable.
+
+Closures are decided only at the head of a batch, so that every fill of the contract is in the tables by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import F, Sum
+
+from exchange.gate_record import Obligation, Traded, choose_reference, obligations_hash
+from exchange.models import Contract, ContractState, Fill, IntakeKind
+from exchange.rows import product_terms
+from exchange.selectors.positions import list_positions
+from exchange.sequencer.batch import GateFigures
+from exchange.sequencer.intake import WaitingCommand
+
+
+def cut_batch(waiting: Sequence[WaitingCommand]) -> Sequence[WaitingCommand]:
+    """The commands to decide next: closures lead a batch, and one further back ends it."""
+    leading = True
+    for place, command in enumerate(waiting):
+        if command.kind is not IntakeKind.CLOSE_GATE:
+            leading = False
+        elif not leading:
+            return waiting[:place]
+    return waiting
+
+
+def read_gates(commands: Sequence[WaitingCommand]) -> dict[int, GateFigures]:
+    """The figures of every gate that the batch closes."""
+    closing = [command.contract_id for command in commands if command.kind is IntakeKind.CLOSE_GATE]
+    if not closing:
+        return {}
+    contracts = Contract.objects.select_related("product", "terms").filter(id__in=closing)
+    return {contract.id: _figures(contract) for contract in contracts}
+
+
+def _figures(contract: Contract) -> GateFigures:
+    reference = choose_reference(
+        _traded(contract.id),
+        [_traded(wider.id) for wider in _wider(contract)],
+        tick_micros=product_terms(contract).tick_micros,
+        last_settled_micros=_last_settled(contract),
+        listing_ticks=contract.listing_price_ticks,
+    )
+    return GateFigures(reference, obligations_hash(contract.symbol, _obligations(contract.id), reference))
+
+
+def _obligations(contract_id: int) -> list[Obligation]:
+    return [
+        Obligation(
+            buyer=position.buyer_code,
+            provider=position.provider_code,
+            tokens=position.tokens,
+            notional=position.notional,
+            bond=position.bond,
+            overage_tokens=position.overage_tokens,
+            overage_hold=position.overage_hold,
+        )
+        for position in list_positions(contract_id=contract_id)
+    ]
+
+
+def _traded(contract_id: int) -> Traded:
+    """A party's trades with itself never happen, so all trades count."""
+    sums = Fill.objects.filter(contract_id=contract_id).aggregate(
+        traded_lots=Sum("lots"), traded_ticks=Sum(F("lots") * F("price_ticks"))
+    )
+    return Traded(int(sums["traded_lots"] or 0), int(sums["traded_ticks"] or 0))
+
+
+def _wider(contract: Contract) -> list[Contract]:
+    """Contracts of the product whose longer window contains this one, narrowest first."""
+    around = Contract.objects.filter(
+        product=contract.product, delivery_start__lte=contract.delivery_start, delivery_end__gte=contract.delivery_end
+    ).exclude(id=contract.id)
+    return sorted(around, key=lambda wider: wider.delivery_end - wider.delivery_start)
+
+
+def _last_settled(contract: Contract) -> int | None:
+    settled = Contract.objects.filter(
+        product=contract.product, state=ContractState.SETTLED, reference_price_micros__isnull=False
+    )
+    last: int | None = settled.order_by("-delivery_end", "-id").values_list("reference_price_micros", flat=True).first()
+    return last

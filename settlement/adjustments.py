@@ -1,0 +1,105 @@
+"""A later run's change of a position as one ledger transaction, and what happens when a payer cannot cover it. Pure.
+
+Escrow is empty by then, so the money comes back from whoever got too much. All lines of a position go into one
+transaction, which is judged by where it leaves its accounts: what a position's bond and overage hold still keep back
+is freed in the same stroke and so pays first, then free cash. What is still missing becomes the payer's debt and the
+payees' claim on that payer, so no run ever fails for lack of a party's cash.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from ledger.chart import AccountKey, Role
+from ledger.drafts import Leg, TransactionDraft
+from ledger.money import split_largest_remainder
+from settlement.calculation import PositionOutcome, difference
+from settlement.postings import SOURCE, PositionAccounts, draft_position, release_holds
+
+ADJUSTMENT = "adjustment"
+DEBT_REF, CLAIM_REF = "debt", "claim"
+
+
+def adjustment_reference(accounts: PositionAccounts, run_key: str) -> str:
+    """The journal reference of a position's adjustment in a run."""
+    return f"{run_key}/{accounts.contract}/{accounts.buyer.code}/{accounts.provider.code}/{ADJUSTMENT}"
+
+
+def draft_adjustment(
+    new: PositionOutcome,
+    old: PositionOutcome,
+    accounts: PositionAccounts,
+    *,
+    bond_micros: int,
+    overage_hold_micros: int,
+    run_key: str,
+    effective_at: datetime,
+) -> TransactionDraft | None:
+    """What the final figures change against those posted before, and the release of what was held; None if nothing."""
+    parts = draft_position(difference(new, old), accounts, run_key=run_key, effective_at=effective_at)
+    parts += release_holds(
+        new,
+        accounts,
+        bond_micros=bond_micros,
+        overage_hold_micros=overage_hold_micros,
+        run_key=run_key,
+        effective_at=effective_at,
+    )
+    legs = [replace(leg, ref=f"{part.kind}:{leg.ref}".rstrip(":")) for part in parts for leg in part.legs]
+    holds = [hold for part in parts for hold in part.holds]
+    if not legs and not holds:
+        return None
+    return TransactionDraft(
+        kind=ADJUSTMENT,
+        source=SOURCE,
+        reference=adjustment_reference(accounts, run_key),
+        effective_at=effective_at,
+        legs=tuple(legs),
+        holds=tuple(holds),
+    )
+
+
+def cover(
+    draft: TransactionDraft, free: Mapping[AccountKey, int], codes: Mapping[int, str]
+) -> tuple[TransactionDraft, dict[AccountKey, int]]:
+    """The draft with every shortage turned into debt and claims, and what is free on its money accounts afterwards.
+
+    `free` holds what each money account could spend before; `codes` names the parties, for a claim says on whom it is.
+    """
+    moves = _money_moves(draft, free)
+    gains = {key: micros for key, micros in _legs_by_account(draft, free).items() if micros > 0}
+    after = {key: free[key] + moves[key] for key in moves}
+    legs: list[Leg] = []
+    for payer in sorted(key for key in after if after[key] < 0 and moves[key] < 0):
+        short = -after[payer]
+        legs += [Leg(payer, short, DEBT_REF), Leg(payer._replace(role=Role.DEBT, qualifier=""), -short, DEBT_REF)]
+        after[payer] = 0
+        names = {f"{index:06d}": key for index, key in enumerate(sorted(gains))}
+        parts = split_largest_remainder(short, {name: gains[key] for name, key in names.items()})
+        for name, key in names.items():
+            if parts[name]:
+                gains[key] -= parts[name]
+                after[key] -= parts[name]
+                claim = AccountKey(key.party_id, key.asset_id, Role.CLAIM, codes[payer.party_id])
+                legs += [Leg(key, -parts[name], CLAIM_REF), Leg(claim, parts[name], CLAIM_REF)]
+    return (replace(draft, legs=draft.legs + tuple(legs)) if legs else draft), after
+
+
+def _legs_by_account(draft: TransactionDraft, money: Mapping[AccountKey, int]) -> dict[AccountKey, int]:
+    sums: dict[AccountKey, int] = defaultdict(int)
+    for leg in draft.legs:
+        if leg.account in money:
+            sums[leg.account] += leg.amount
+    return sums
+
+
+def _money_moves(draft: TransactionDraft, money: Mapping[AccountKey, int]) -> dict[AccountKey, int]:
+    """By how much each money account's free amount changes: its legs, less what is newly held."""
+    moves = _legs_by_account(draft, money)
+    for hold in draft.holds:
+        if hold.account in money:
+            moves[hold.account] = moves.get(hold.account, 0) - hold.delta
+    return dict(moves)

@@ -1,0 +1,191 @@
+"""What settlement knows of the exchange: contracts, positions, and which share schedule counts. One place to look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from exchange.models import Contract, ContractState
+from exchange.rows import product_terms
+from exchange.selectors.positions import list_positions
+from exchange.terms import ProductTerms
+from ledger.models import Party
+from ledger.selectors.parties import get_house_id
+from settlement.calculation import PPM, PositionTerms
+from settlement.models import ShareSchedule as ScheduleRow
+from settlement.postings import PartyRef, PositionAccounts
+from settlement.share_record import parse_schedule
+from settlement.splits import ALL_TO_PROVIDER, ShareSchedule
+
+PERMILLE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SettledContract:
+    """A contract as settlement needs it. The reference price is None until the gate has closed."""
+
+    id: int
+    symbol: str
+    product_id: int
+    asset_id: int
+    currency_id: int
+    house_id: int
+    delivery_start: datetime
+    delivery_end: datetime
+    gate_close: datetime
+    state: str
+    terms: ProductTerms
+    terms_hash: bytes
+    obligations_hash: bytes
+    reference_price_micros: int | None
+    reference_step: str
+
+    @property
+    def tax_rate_ppm(self) -> int:
+        return self.terms.tax_rate_permille * (PPM // PERMILLE)
+
+    def position_terms(self, schedule: ShareSchedule) -> PositionTerms:
+        """What the calculation needs to know of the contract, for positions with a provider of this schedule."""
+        terms = self.terms
+        return PositionTerms(
+            window_seconds=int((self.delivery_end - self.delivery_start).total_seconds()),
+            max_request_tokens=terms.max_request_tokens,
+            burst_permille=terms.burst_permille,
+            take_or_pay_permille=terms.take_or_pay_permille,
+            damages_permille=terms.damages_permille,
+            buyer_fee_ppm=terms.buyer_fee_ppm,
+            provider_fee_ppm=terms.provider_fee_ppm,
+            schedule=schedule,
+        )
+
+    def accounts(self, buyer: PartyRef, provider: PartyRef) -> PositionAccounts:
+        return PositionAccounts(
+            contract=self.symbol,
+            contract_asset_id=self.asset_id,
+            currency_id=self.currency_id,
+            house_id=self.house_id,
+            buyer=buyer,
+            provider=provider,
+            bond_hold_ref="bond",
+            overage_hold_ref="overage",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """All fills of one (contract, buyer, provider), pooled."""
+
+    buyer: PartyRef
+    provider: PartyRef
+    tokens: int
+    notional_micros: int
+    bond_micros: int
+    overage_tokens: int
+    overage_hold_micros: int
+
+
+def load_contracts(contract_ids: Iterable[int]) -> dict[int, SettledContract]:
+    """Contracts by id."""
+    house_id = get_house_id()
+    rows = Contract.objects.filter(id__in=list(contract_ids)).select_related("terms", "product")
+    return {row.id: _contract(row, house_id) for row in rows}
+
+
+def load_positions(contract_id: int) -> list[Position]:
+    """The positions of a contract, by the codes of their parties."""
+    pooled = [
+        Position(
+            buyer=PartyRef(each.buyer_id, each.buyer_code),
+            provider=PartyRef(each.provider_id, each.provider_code),
+            tokens=each.tokens,
+            notional_micros=each.notional,
+            bond_micros=each.bond,
+            overage_tokens=each.overage_tokens,
+            overage_hold_micros=each.overage_hold,
+        )
+        for each in list_positions(contract_id=contract_id)
+    ]
+    return sorted(pooled, key=lambda position: (position.buyer.code, position.provider.code))
+
+
+def load_parties(party_ids: Iterable[int]) -> dict[int, PartyRef]:
+    """Parties by id."""
+    codes = Party.objects.filter(id__in=set(party_ids)).values_list("id", "code")
+    return {party_id: PartyRef(party_id, code) for party_id, code in codes}
+
+
+def load_schedules(contract: SettledContract, providers: Iterable[PartyRef]) -> Mapping[int, ShareSchedule]:
+    """Each provider's share schedule as it stood at gate closure; without one all is the provider's own."""
+    refs = {provider.id: provider for provider in providers}
+    rows = (
+        ScheduleRow.objects.filter(
+            product_id=contract.product_id, provider_id__in=list(refs), created_at__lte=contract.gate_close
+        )
+        .order_by("provider_id", "-version")
+        .distinct("provider_id")
+    )
+    latest = {row.provider_id: row for row in rows}
+    codes = {part["party"] for row in latest.values() for part in row.weights.values() if part["party"]}
+    ids = dict(Party.objects.filter(code__in=codes).values_list("code", "id"))
+    return {
+        provider_id: parse_schedule(latest[provider_id].version, latest[provider_id].weights, ref.code, ids)
+        if provider_id in latest
+        else ALL_TO_PROVIDER
+        for provider_id, ref in refs.items()
+    }
+
+
+def contracts_to_settle(currency_id: int, *, after: datetime, until: datetime) -> list[SettledContract]:
+    """Contracts of a currency whose delivery ended in `(after, until]` and that were not cancelled."""
+    house_id = get_house_id()
+    rows = (
+        Contract.objects.filter(product__currency_id=currency_id, delivery_end__gt=after, delivery_end__lte=until)
+        .exclude(state=ContractState.CANCELLED)
+        .select_related("terms", "product")
+        .order_by("delivery_start", "symbol")
+    )
+    return [_contract(row, house_id) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedContract:
+    """A contract whose delivery is over; `delivered` unless its state still has to say so."""
+
+    currency: str
+    delivery_end: datetime
+    delivered: bool
+
+
+def ended_unsettled(taken: QuerySet[Any, Any], *, until: datetime) -> list[EndedContract]:
+    """Contracts whose delivery ended by `until`, not settled, not cancelled, and not among the ids `taken`."""
+    rows = (
+        Contract.objects.filter(delivery_end__lte=until)
+        .exclude(state__in=[ContractState.SETTLED, ContractState.CANCELLED])
+        .exclude(id__in=taken)
+        .values_list("product__currency__code", "delivery_end", "state")
+    )
+    return [EndedContract(currency, end, state == ContractState.DELIVERED) for currency, end, state in rows]
+
+
+def _contract(row: Contract, house_id: int) -> SettledContract:
+    return SettledContract(
+        id=row.id,
+        symbol=row.symbol,
+        product_id=row.product_id,
+        asset_id=row.asset_id,
+        currency_id=row.product.currency_id,
+        house_id=house_id,
+        delivery_start=row.delivery_start,
+        delivery_end=row.delivery_end,
+        gate_close=row.gate_close,
+        state=row.state,
+        terms=product_terms(row),
+        terms_hash=bytes(row.terms.terms_hash),
+        obligations_hash=bytes(row.obligations_hash or b""),
+        reference_price_micros=row.reference_price_micros,
+        reference_step=row.reference_step,
+    )

@@ -1,0 +1,35 @@
+"""Doing a job: claim it, do its step, write down how it ended."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from settlement.errors import LeaseLost
+from settlement.models import JobStep, SettlementJob
+from settlement.runs.jobs import LEASE, claim_job, fail_job
+from settlement.runs.settle_contract import settle_contract
+from settlement.runs.state_party import state_party
+
+logger = logging.getLogger(__name__)
+
+_STEPS = {JobStep.SETTLE: settle_contract, JobStep.STATE: state_party}
+
+
+def run_job(job_id: int, *, owner: str, now: datetime, lease: timedelta = LEASE) -> list[int]:
+    """Do a job unless it is done, or somebody else does it; returns the ids of jobs that became due by it.
+
+    A failure is kept on the job and logged, not raised: the sweep tries again.
+    """
+    claim = claim_job(job_id, owner=owner, lease=lease)
+    if claim is None:
+        return []
+    job = SettlementJob.objects.get(id=job_id)
+    try:
+        return _STEPS[JobStep(job.step)](claim, now=now)
+    except LeaseLost:
+        logger.warning("job %d was taken over by another worker", job_id)
+    except Exception as error:
+        logger.exception("job %d failed in attempt %d", job_id, job.attempt)
+        fail_job(claim, error)
+    return []

@@ -1,0 +1,124 @@
+"""The final run: late usage, money back from whoever got too much, holds freed, debts kept and cleared."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from ledger.chart import Role
+from ledger.keys.ring import public_jwks
+from ledger.models import Account
+from ledger.transfers import deposit, withdraw
+from settlement.models import RunKind, RunState, SettlementRun, Statement
+from settlement.runs.create import create_run
+from settlement.statements.verify import verify
+from tests.integration.settlement.test_worked_examples import OPENING, check_statements
+from tests.integration.settlement.trading_day import ACTOR, END, TradingDay, refusal, requests, usage
+
+
+def totals_of_money(day: TradingDay) -> int:
+    """All balances of the currency together."""
+    return sum(Account.objects.filter(asset_id=day.currency_id).values_list("balance", flat=True))
+
+
+def sell_and_deliver(day: TradingDay) -> None:
+    day.sell("provider-1", 10, 420)
+    day.buy("buyer-1", 10, 420)
+    day.deliver()
+
+
+def test_late_events_flow_into_the_final_run_as_if_they_had_come_in_time(day: TradingDay) -> None:
+    sell_and_deliver(day)
+    on_time, late = requests(80_000)[:60], requests(80_000)[60:]
+    day.report_both("buyer-1", "provider-1", on_time)
+    day.settle()
+    day.report_both("buyer-1", "provider-1", [*late, refusal(5_000)])
+    final = day.settle(RunKind.FINAL)
+
+    assert final.state == RunState.PUBLISHED
+    assert day.balance("buyer-1") == OPENING - 420_000 - 840 + 25_200 + 21_000 + 10_500
+    assert day.balance("provider-1") == OPENING - 10_500
+    assert [day.balance(code) for code in ("grid-compute", "model-lab", "power-works")] == [260_875, 74_536, 37_268]
+    assert day.balance("house", Role.FEES) == 840 + 1_121
+    assert (day.held("provider-1"), day.held("buyer-1")) == (0, 0)
+    assert (day.left_over(), totals_of_money(day)) == ([], 0)
+    check_statements(final)
+
+
+def test_a_final_run_without_news_only_frees_the_holds(day: TradingDay) -> None:
+    sell_and_deliver(day)
+    day.report_both("buyer-1", "provider-1", requests(80_000))
+    day.settle()
+    balances = {code: day.balance(code) for code in day.parties}
+    final = day.settle(RunKind.FINAL)
+    assert {code: day.balance(code) for code in day.parties} == balances
+    assert day.held("provider-1") == 0
+    statement = Statement.objects.get(run=final, party=day.parties["buyer-1"])
+    report = verify(statement.jws.encode(), json.dumps(public_jwks()).encode())
+    assert report.core is not None
+    assert report.core["lines"] == []
+
+
+def test_what_a_payer_cannot_pay_becomes_debt_and_claims_and_is_cleared_from_its_next_credits(day: TradingDay) -> None:
+    sell_and_deliver(day)
+    initial = day.settle()  # no usage in time: 40 % comes back to the buyer
+    refund = 420_000 * 4 // 10
+    assert day.balance("buyer-1") == OPENING - 420_840 + refund
+    pay_out(day, "buyer-1", leave=1_000)
+    day.report_both("buyer-1", "provider-1", requests(100_000))
+    final = day.settle(RunKind.FINAL)
+
+    assert (initial.state, final.state) == (RunState.PUBLISHED, RunState.PUBLISHED)
+    assert (day.balance("buyer-1"), day.balance("buyer-1", Role.DEBT)) == (0, 1_000 - refund)
+    claims = Account.objects.filter(role=Role.CLAIM, qualifier="buyer-1")
+    assert sum(claim.balance for claim in claims) == refund - 1_000
+    assert (day.left_over(), totals_of_money(day)) == ([], 0)
+    check_statements(final)
+    statement = Statement.objects.get(run=final, party=day.parties["buyer-1"])
+    report = verify(statement.jws.encode(), json.dumps(public_jwks()).encode())
+    assert report.core is not None
+    lines = {line["kind"]: line["amount"] for line in report.core["lines"]}
+    assert (lines["refund_unused"], lines["debt"]) == ("-0.168000", "0.167000")
+
+    credit_in_another_contract(day)
+    assert day.balance("buyer-1", Role.DEBT) == 0
+    assert not claims.exclude(balance=0).exists()
+    assert totals_of_money(day) == 0
+
+
+def pay_out(day: TradingDay, code: str, *, leave: int) -> None:
+    withdraw(
+        day.parties[code].id,
+        day.currency_id,
+        day.balance(code) - leave,
+        reference=f"pay out {code}",
+        actor=ACTOR,
+        now=day.clock.at,
+    )
+
+
+def credit_in_another_contract(day: TradingDay) -> None:
+    """The debtor buys in a later window, uses nothing and gets a refund."""
+    start = END + timedelta(hours=2)
+    contract = day.list_window(start)
+    day.sweep_contracts()
+    deposit(day.parties["buyer-1"].id, day.currency_id, 430_000, reference="more", actor=ACTOR, now=day.clock.at)
+    day.sell("provider-1", 10, 420, start=start)
+    day.buy("buyer-1", 10, 420, symbol=contract.symbol)
+    day.deliver(start + timedelta(hours=1))
+    create_run("CNY", start, start + timedelta(hours=1), RunKind.INITIAL, actor=ACTOR, now=day.clock.at)
+    day.work_off()
+    assert SettlementRun.objects.exclude(state=RunState.PUBLISHED).count() == 0
+
+
+def test_refusals_that_turn_out_delivered_give_the_damages_back(day: TradingDay) -> None:
+    sell_and_deliver(day)
+    refused = refusal(5_000)
+    day.report("provider-1", [*requests(80_000), refused])
+    day.settle()
+    assert day.balance("buyer-1") == OPENING - 420_840 + 25_200 + 21_000 + 10_500
+    delivered = usage("retry-1", 5_000, retry_of="refused-1")
+    day.report("provider-1", [delivered])
+    day.settle(RunKind.FINAL)
+    assert day.balance("buyer-1") == OPENING - 420_840 + 25_200
+    assert (day.left_over(), totals_of_money(day), day.held("provider-1")) == ([], 0, 0)

@@ -1,0 +1,127 @@
+"""What a final run posts for a position, and who bears what a payer cannot pay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.chart import AccountKey, Role
+from ledger.drafts import HoldChange, Leg, TransactionDraft
+from settlement.adjustments import CLAIM_REF, DEBT_REF, adjustment_reference, cover, draft_adjustment
+from settlement.calculation import PositionInput, PositionOutcome, calculate
+from tests.unit.settlement.worked_examples import ACCOUNTS, EXAMPLE_1, TERMS, WINDOW_START, use
+
+RUN = "20261201T1400Z/60/final"
+CURRENCY = ACCOUNTS.currency_id
+CODES = {1: "ada", 2: "bob", 3: "eve"}
+
+
+def adjusted(new: PositionOutcome, old: PositionOutcome, position: PositionInput) -> TransactionDraft | None:
+    return draft_adjustment(
+        new,
+        old,
+        ACCOUNTS,
+        bond_micros=position.bond_micros,
+        overage_hold_micros=position.overage_hold_micros,
+        run_key=RUN,
+        effective_at=WINDOW_START,
+    )
+
+
+def net(draft: TransactionDraft, account: AccountKey) -> int:
+    return sum(leg.amount for leg in draft.legs if leg.account == account)
+
+
+def test_no_change_and_nothing_held_posts_nothing() -> None:
+    position = replace(EXAMPLE_1, bond_micros=0)
+    outcome = calculate(TERMS, position)
+    assert adjusted(outcome, outcome, position) is None
+
+
+def test_no_change_frees_what_is_still_held() -> None:
+    outcome = calculate(TERMS, EXAMPLE_1)
+    draft = adjusted(outcome, outcome, EXAMPLE_1)
+    assert draft is not None
+    assert draft.legs == ()
+    assert [(hold.account, hold.delta) for hold in draft.holds] == [(ACCOUNTS.provider_cash, 10_500 - 1_000_000)]
+
+
+def test_late_delivery_takes_the_refund_back_and_leaves_escrow_and_tokens_even() -> None:
+    before, after = replace(EXAMPLE_1, minutes=(use(60_000),)), replace(EXAMPLE_1, minutes=(use(80_000),))
+    draft = adjusted(calculate(TERMS, after), calculate(TERMS, before), EXAMPLE_1)
+    assert draft is not None
+    assert draft.reference == adjustment_reference(ACCOUNTS, RUN)
+    assert net(draft, ACCOUNTS.escrow) == 0
+    tokens = AccountKey(ACCOUNTS.buyer.id, ACCOUNTS.contract_asset_id, Role.ENTITLEMENT)
+    assert net(draft, tokens) == 0
+    assert net(draft, ACCOUNTS.buyer_cash) == -20_000 * 420_000 * 4 // (10 * 100_000)
+    assert {leg.ref for leg in draft.legs} >= {"delivered", "unused", "refund_unused", "pay_provider:model"}
+
+
+def cash(party: int) -> AccountKey:
+    return AccountKey(party, CURRENCY, Role.CASH)
+
+
+def draft_of(*legs: tuple[int, int], freed: int = 0) -> TransactionDraft:
+    holds = (HoldChange(cash(1), -freed),) if freed else ()
+    return TransactionDraft(
+        "adjustment", "settlement", "r", WINDOW_START, tuple(Leg(cash(party), amount) for party, amount in legs), holds
+    )
+
+
+def test_a_payer_with_enough_pays_all() -> None:
+    draft = draft_of((1, -100), (2, 100))
+    covered, after = cover(draft, {cash(1): 150, cash(2): 0}, CODES)
+    assert covered is draft
+    assert after == {cash(1): 50, cash(2): 100}
+
+
+def test_what_the_position_held_pays_before_free_cash() -> None:
+    covered, after = cover(draft_of((1, -100), (2, 100), freed=80), {cash(1): 30, cash(2): 0}, CODES)
+    assert len(covered.legs) == 2
+    assert after[cash(1)] == 10
+
+
+def test_a_shortage_becomes_debt_and_claims_in_proportion() -> None:
+    covered, after = cover(draft_of((1, -100), (2, 70), (3, 30)), dict.fromkeys(map(cash, CODES), 0), CODES)
+    debt = AccountKey(1, CURRENCY, Role.DEBT)
+    claims = {party: AccountKey(party, CURRENCY, Role.CLAIM, "ada") for party in (2, 3)}
+    assert net(covered, debt) == -100
+    assert {party: net(covered, claim) for party, claim in claims.items()} == {2: 70, 3: 30}
+    assert all(net(covered, cash(party)) == 0 for party in CODES)
+    assert set(after.values()) == {0}
+    assert {leg.ref for leg in covered.legs[3:]} == {DEBT_REF, CLAIM_REF}
+
+
+@given(
+    moves=st.lists(st.integers(-1_000, 1_000).filter(bool), min_size=1, max_size=2, unique=True),
+    free=st.lists(st.integers(0, 800), min_size=3, max_size=3),
+)
+def test_cover_keeps_the_sum_and_leaves_nobody_below_zero(moves: list[int], free: list[int]) -> None:
+    legs = [*((party, amount) for party, amount in enumerate(moves, start=1)), (3, -sum(moves))]
+    draft = draft_of(*((party, amount) for party, amount in legs if amount))
+    before = {cash(party): free[party - 1] for party in CODES}
+    covered, after = cover(draft, before, CODES)
+    assert sum(leg.amount for leg in covered.legs) == 0
+    for party in CODES:
+        assert after.get(cash(party), 0) >= 0
+        assert before[cash(party)] + net(covered, cash(party)) == after.get(cash(party), before[cash(party)])
+    debts = sum(leg.amount for leg in covered.legs if leg.account.role is Role.DEBT)
+    claims = sum(leg.amount for leg in covered.legs if leg.account.role is Role.CLAIM)
+    assert debts == -claims <= 0
+
+
+@pytest.mark.parametrize("refused", [0, 5_000])
+def test_adjusting_from_nothing_equals_the_figures_themselves(refused: int) -> None:
+    """The change from one figure to another and back is nothing."""
+    first = calculate(TERMS, replace(EXAMPLE_1, minutes=(use(70_000, refused),)))
+    second = calculate(TERMS, EXAMPLE_1)
+    there = adjusted(second, first, EXAMPLE_1)
+    back = adjusted(first, second, EXAMPLE_1)
+    assert there is not None
+    assert back is not None
+    for account in {leg.account for leg in there.legs}:
+        assert net(there, account) == -net(back, account)
