@@ -15,6 +15,7 @@ from config.private_files import keep_secret
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SECRET_LENGTH_MIN = 32
+MINUTES_A_DAY = 24 * 60
 FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 Clock = Literal["system", "simulated"]
@@ -47,6 +48,7 @@ class Environment:
     port: int
     local_dir: Path  # state of this checkout: secrets, locks, the embedded database of a normal user
     key_encryption_secret: str | None = field(repr=False)
+    settlement_minutes: int  # length of a settlement period
 
     @property
     def uses_embedded_database(self) -> bool:
@@ -120,6 +122,7 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
         port=reader.port("PORT", 8000),
         local_dir=Path(reader.text("TOKENBOURSE_HOME") or CHECKOUT / ".local").absolute(),
         key_encryption_secret=reader.text("TOKENBOURSE_KEY_SECRET") or None,
+        settlement_minutes=reader.minutes_of_day("TOKENBOURSE_SETTLEMENT_MINUTES", 60),
     )
     embedded = not reader.text("DATABASE_URL")  # an unreadable URL does not count as none
     _check_together(environment, embedded, reader.problems)
@@ -190,6 +193,13 @@ class _Reader:
         if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
             return int(text)
         self.problems.append(f"{name} must be a number from 1 to 65535")
+        return default
+
+    def minutes_of_day(self, name: str, default: int) -> int:
+        text = self.text(name) or str(default)
+        if text.isascii() and text.isdecimal() and 0 < int(text) <= MINUTES_A_DAY and MINUTES_A_DAY % int(text) == 0:
+            return int(text)
+        self.problems.append(f"{name} must be a number of minutes that divides a day, such as 10, 60 or 1440")
         return default
 
     def words(self, name: str) -> tuple[str, ...]:

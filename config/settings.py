@@ -139,7 +139,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # A settlement period's runs begin when its last contract has been delivered and the meters have had time to report.
-SETTLEMENT_PERIOD_SECONDS = 3_600
+SETTLEMENT_PERIOD_SECONDS = 60 * ENVIRONMENT.settlement_minutes
 SETTLEMENT_INITIAL_LAG_SECONDS = 120
 SETTLEMENT_FINAL_LAG_SECONDS = 7_200
 
@@ -176,4 +176,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django.request": {"level": "ERROR"}},  # a refused request is an answer, not an event
 }

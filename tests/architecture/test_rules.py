@@ -108,7 +108,10 @@ def test_migrations_match_the_models_and_have_names(database: DatabaseUrls) -> N
     from django.core.management import call_command
 
     output = io.StringIO()
-    call_command("makemigrations", check=True, dry_run=True, stdout=output)
+    try:
+        call_command("makemigrations", check=True, dry_run=True, stdout=output, verbosity=3)
+    except SystemExit:
+        pytest.fail(output.getvalue())
     names = [path.name for package in PACKAGES for path in (CHECKOUT / package / "migrations").glob("0*.py")]
     assert names
     assert not [name for name in names if "auto" in name]

@@ -70,6 +70,13 @@ def test_a_database_of_ones_own_needs_a_secret_key() -> None:
     assert environment.broker_url == "sqla+postgresql+psycopg://app:pw@db.example/tokenbourse"
 
 
+@pytest.mark.parametrize("minutes", ["0", "7", "1441", "-10", "ten"])
+def test_a_settlement_period_divides_a_day(minutes: str) -> None:
+    with pytest.raises(InvalidEnvironment, match="TOKENBOURSE_SETTLEMENT_MINUTES"):
+        read_environment({**GIVEN, "TOKENBOURSE_SETTLEMENT_MINUTES": minutes})
+    assert read_environment({**GIVEN, "TOKENBOURSE_SETTLEMENT_MINUTES": "15"}).settlement_minutes == 15
+
+
 def test_a_given_broker_wins() -> None:
     assert read_environment({**GIVEN, "CELERY_BROKER_URL": "amqp://mq"}).broker_url == "amqp://mq"
 

@@ -1,0 +1,1 @@
+"""One whole trading day on real usage, through the doors that everyone uses."""

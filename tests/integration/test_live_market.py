@@ -1,0 +1,139 @@
+"""The seed of `make run`, and the bots that keep its market trading, against the real web process and sequencer."""
+
+from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+
+import pytest
+
+from config.catalogue import BUYERS, MODELS, PROVIDERS
+from config.clock import SimulatedClock
+from config.environment import CHECKOUT
+from config.first_market import BOT_KEYS_FILE, keep_bot_keys, seed
+from config.live_market.bots import WINDOWS_AHEAD, LiveMarket, list_ahead
+from config.rest_client import RestClient, RestRefused
+from config.run import free_port
+from config.supervisor import Supervisor, parse_procfile
+from exchange.commands.sweep_contract_life import sweep_contract_life
+from exchange.models import Contract, ContractState, Fill, Offer, Order
+from ledger.models import User
+from ledger.parties.keys import authenticate, revoke_key
+from settlement.models import EventStatus, Meter, UsageEvent
+from tests.conftest import DatabaseUrls
+
+NOW = datetime(2026, 12, 1, 10, 3, tzinfo=UTC)
+STEP, STEPS = timedelta(seconds=5), 12
+SECONDS = 60
+
+
+@pytest.fixture
+def told(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the seed of an empty database said."""
+    hasher = "django.contrib.auth.hashers.MD5PasswordHasher"  # the real one is slow on purpose
+    monkeypatch.setattr("django.conf.settings.PASSWORD_HASHERS", [hasher])
+    lines: list[str] = []
+    assert seed(lines.append, now=NOW)
+    return lines
+
+
+def test_the_seed_says_each_login_and_key_once(told: list[str]) -> None:
+    names = {facts.code for facts in (*PROVIDERS, *BUYERS)} | {"auditor", "operator", "operator2"}
+    assert (len(PROVIDERS), len(BUYERS)) == (4, 12)
+    said = {line.split()[0]: line.split()[1:] for line in told if line.startswith("  ")}
+    assert set(said) == names
+    for name, (password, key) in said.items():
+        assert User.objects.get(username=name).check_password(password)
+        if name.startswith("operator"):
+            assert key == "-"
+        else:
+            assert authenticate(key).party.code == name
+    again: list[str] = []
+    assert not seed(again.append, now=NOW + timedelta(days=1))
+    assert len(again) == 1
+    assert User.objects.count() == len(names)
+
+
+def test_the_bots_keys_are_private_and_renewed_when_they_no_longer_work(told: list[str], tmp_path: Path) -> None:
+    keys = keep_bot_keys(tmp_path, now=NOW)
+    assert set(keys) == {facts.code for facts in (*PROVIDERS, *BUYERS)}
+    path = tmp_path / BOT_KEYS_FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not any(key in line for key in keys.values() for line in told)  # people's keys are others
+    assert keep_bot_keys(tmp_path, now=NOW) == keys
+    revoke_key(authenticate(keys["acorn"]), actor="user:operator", now=NOW)
+    renewed = keep_bot_keys(tmp_path, now=NOW)
+    assert {code for code in keys if keys[code] != renewed[code]} == {"acorn"}
+    assert authenticate(renewed["acorn"]).party.code == "acorn"
+
+
+def test_every_product_is_listed_ahead(told: list[str]) -> None:
+    for _ in range(2):
+        list_ahead(NOW)
+    assert Contract.objects.count() == WINDOWS_AHEAD * len(MODELS)
+    list_ahead(NOW + timedelta(minutes=10))
+    assert Contract.objects.count() == (WINDOWS_AHEAD + 1) * len(MODELS)
+
+
+@contextmanager
+def running(database: DatabaseUrls) -> Iterator[str]:
+    """The web process and the sequencer on the test's database; yields their address."""
+    port = free_port(8_500)
+    env = database.environment() | {"PORT": str(port), "TOKENBOURSE_CLOCK": "simulated"}
+    del env["DATABASE_OWNER_URL"]
+    specs = parse_procfile((CHECKOUT / "Procfile").read_text(), env | {"TOKENBOURSE_HOME": "unused"})
+    wanted = [spec for spec in specs if spec.name in ("web", "sequencer")]
+    log = io.StringIO()
+    with Supervisor(wanted, env, output=log, grace_seconds=2):
+        yield f"http://127.0.0.1:{port}"
+    assert "Traceback" not in log.getvalue(), log.getvalue()
+
+
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    deadline = monotonic() + SECONDS
+    while not holds():
+        assert monotonic() < deadline, what
+        sleep(0.1)
+
+
+def web_answers(address: str) -> bool:
+    try:
+        return bool(RestClient(address).get("/api/v1/time"))
+    except (OSError, RestRefused):
+        return False
+
+
+@pytest.mark.timeout(2 * SECONDS)
+def test_the_bots_trade_and_report(told: list[str], database: DatabaseUrls, tmp_path: Path) -> None:
+    clock, keys = SimulatedClock(), keep_bot_keys(tmp_path, now=NOW)
+
+    def pass_time(until: datetime) -> None:
+        clock.set(until)
+        sweep_contract_life(until)
+
+    clock.set(NOW)
+    with running(database) as address, LiveMarket(address, keys, random=Random(4)) as market:
+        wait_for(lambda: web_answers(address), "the web process answers")
+        market.step(NOW)
+        pass_time(NOW)
+        wait_for(lambda: Contract.objects.filter(state=ContractState.TRADING).exists(), "gates open")
+        for step in range(1, STEPS):
+            clock.set(NOW + STEP * step)
+            market.step(NOW + STEP * step)
+        assert Offer.objects.count() >= len(PROVIDERS)
+        assert Order.objects.filter(side="buy").count() > STEPS
+        window = Contract.objects.get(id=Fill.objects.earliest("id").contract_id)
+        pass_time(window.gate_close)
+        wait_for(lambda: Contract.objects.get(id=window.id).state == ContractState.CLOSED, "the gate closes")
+        for seconds in (30, 35, 40):  # the first of them only tells the bots since when
+            pass_time(window.delivery_start + timedelta(seconds=seconds))
+            market.step(window.delivery_start + timedelta(seconds=seconds))
+        reported = UsageEvent.objects.filter(contract_id=window.id, status=EventStatus.ACCEPTED)
+        sides = Meter.objects.filter(id__in=reported.values("meter_id")).values_list("side", flat=True)
+        assert set(sides) == {"buyer", "provider"}
