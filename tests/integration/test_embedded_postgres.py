@@ -18,7 +18,7 @@ from contextlib import suppress
 from importlib import util
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # ships no annotations
+import psutil
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
