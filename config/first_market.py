@@ -10,7 +10,15 @@ from pathlib import Path
 from django.db import transaction
 
 from config.catalogue import BUYERS, PROVIDERS
-from config.market_setup import Credentials, MarketPlan, is_set_up, issue_party_key, set_up_market
+from config.market_setup import (
+    AUDITOR,
+    OPERATORS,
+    Credentials,
+    MarketPlan,
+    is_set_up,
+    issue_party_key,
+    set_up_market,
+)
 from config.private_files import private_folder, write_private
 from ledger.errors import NotAuthenticated
 from ledger.parties.keys import authenticate
@@ -66,6 +74,11 @@ def _works(key: str | None) -> bool:
 
 def _show(credentials: Credentials, say: Callable[[str], object]) -> None:
     """One line a name, never cut: half a key is of no use."""
-    say("Logins and API keys, shown now and never again (user or party, password, API key):")
-    for name in sorted(credentials.passwords.keys() | credentials.keys.keys()):
-        say(f"  {name:10}  {credentials.passwords.get(name, '-'):16}  {credentials.keys.get(name, '-')}")
+    say("Logins and API keys, shown now and never again (role, user or party, password, API key):")
+    roles = dict.fromkeys(OPERATORS, "operator") | {AUDITOR: "auditor"}
+    roles |= dict.fromkeys((facts.code for facts in PROVIDERS), "provider")
+    roles |= dict.fromkeys((facts.code for facts in BUYERS), "buyer")
+    for name, role in roles.items():
+        if name in credentials.passwords or name in credentials.keys:
+            password, key = credentials.passwords.get(name, "-"), credentials.keys.get(name, "-")
+            say(f"  {role:8}  {name:10}  {password:16}  {key}")

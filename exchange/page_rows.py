@@ -58,9 +58,9 @@ def contract_row(contract: ContractView, quotes: Quotes) -> ContractRow:
     return ContractRow(
         contract=contract,
         bid=price(quotes.bid),
-        bid_lots=quotes.bid and quotes.bid.lots,
+        bid_lots=quotes.bid.lots if quotes.bid else None,
         ask=price(quotes.ask),
-        ask_lots=quotes.ask and quotes.ask.lots,
+        ask_lots=quotes.ask.lots if quotes.ask else None,
         last="" if contract.last_price_ticks is None else write(contract.last_price_ticks),
     )
 
@@ -97,8 +97,8 @@ def forward_curve(contracts: Sequence[ContractView], quotes: dict[int, Quotes]) 
         points.append(
             CurvePoint(
                 name=f"{contract.delivery_start.astimezone(UTC):%H:%M}",
-                bid=best.bid and best.bid.price_ticks,
-                ask=best.ask and best.ask.price_ticks,
+                bid=best.bid.price_ticks if best.bid else None,
+                ask=best.ask.price_ticks if best.ask else None,
                 last=contract.last_price_ticks,
             )
         )

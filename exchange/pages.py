@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -30,6 +31,7 @@ from ledger.web import render_page
 
 OPEN_STATES = (ContractState.LISTED, ContractState.TRADING, ContractState.HALTED)
 ROWS_ON_MARKET = 8
+PAST_SHOWN = timedelta(days=2)
 ROWS_OF_PAST = 24
 CURVE_WINDOWS = 24
 CHART_LEVELS = 100
@@ -80,7 +82,7 @@ def product(request: HttpRequest, code: str) -> HttpResponse:
         found = get_product(code)
     except UnknownProduct as error:
         raise Http404 from error
-    contracts = list_contracts(product_code=code)
+    contracts = list_contracts(product_code=code, delivery_from=get_clock().now() - PAST_SHOWN)
     quotes = best_quotes([contract.id for contract in contracts if contract.state in OPEN_STATES])
     rows = [contract_row(contract, quotes.get(contract.id, NO_QUOTES)) for contract in contracts]
     write = price_writer(found.terms.tick_micros)

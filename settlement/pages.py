@@ -14,7 +14,7 @@ from ledger.models import Party
 from ledger.web import access_of, belongs_to_a_party, newest_first, only_for, reads_everything, render_page
 from settlement.errors import InvalidStatement
 from settlement.models import JobStep, Statement
-from settlement.selectors.runs import get_run, list_jobs, list_position_settlements, list_runs, run_totals
+from settlement.selectors.runs import get_run, list_jobs, list_position_settlements, list_runs, progress_of, run_totals
 from settlement.selectors.statements import get_statement, list_statements, previous_of
 from settlement.statements.readable import ReadableStatement, read_statement
 from settlement.statements.verify import Report, verify
@@ -49,7 +49,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     code = request.GET.get("party", "")
     found = list_statements()
     page = newest_first(request, found.filter(party__code=code) if code else found, "id")
-    parties = Party.objects.filter(statements__isnull=False).distinct().order_by("code")
+    parties = Party.objects.filter(pk__in=Statement.objects.values("party_id")).order_by("code")
     context = {"section": "audit", "tab": "statements", "page": page, "code": code, "parties": parties}
     return render_page(request, "settlement/audit.html", context)
 
@@ -95,7 +95,9 @@ def statement_file(request: HttpRequest, number: int) -> HttpResponse:
 def runs(request: HttpRequest) -> HttpResponse:
     """Settlement runs with how far they are."""
     page = newest_first(request, list_runs(), "id")
-    return render_page(request, "settlement/runs.html", {"section": "audit", "tab": "runs", "page": page})
+    progress = progress_of([run.id for run in page.rows])
+    rows = [(run, progress[run.id]) for run in page.rows]
+    return render_page(request, "settlement/runs.html", {"section": "audit", "tab": "runs", "page": page, "rows": rows})
 
 
 @require_safe

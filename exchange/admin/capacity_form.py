@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar
 
+from django.db.models import F
 from django.urls import reverse
 
 from exchange.capacity import (
@@ -169,11 +169,9 @@ class DeclareCapacityForm(CommandForm):
 def _pairs() -> list[tuple[str, str]]:
     """Every product with the usual window lengths and those it has been listed in."""
     lengths: dict[str, set[int]] = {code: set(USUAL_LENGTHS) for code in Product.objects.values_list("code", flat=True)}
-    listed: Sequence[tuple[str, datetime, datetime]] = list(
-        Contract.objects.values_list("product__code", "delivery_start", "delivery_end")
-    )
-    for code, start, end in listed:
-        lengths[code].add(int((end - start).total_seconds()))
+    listed = Contract.objects.values_list("product__code", F("delivery_end") - F("delivery_start")).distinct()
+    for code, length in listed:
+        lengths[code].add(int(length.total_seconds()))
     return [
         (f"{code}/{seconds}", f"{code}, windows of {describe_length(seconds)}")
         for code in sorted(lengths)

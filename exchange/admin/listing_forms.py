@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django import forms
 from django.db import transaction
 from django.urls import reverse
 
@@ -16,7 +15,7 @@ from exchange.commands.list_product import ListProduct, list_product
 from exchange.errors import InvalidTerms, PriceOffTick
 from exchange.models import Contract, Product
 from exchange.selectors.products import get_product, list_products
-from exchange.terms import ModelBuild, ProductTerms, ServiceClass
+from exchange.terms import ProductTerms
 from exchange.windows import DAY, HOUR, MINUTE
 from exchange.wording import describe_length
 from ledger.admin.command_forms import (
@@ -35,6 +34,16 @@ from ledger.money import format_micros, parse_count, parse_micros
 WINDOW_LENGTHS = (10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, DAY)
 MAX_SERIES = 200
 MODEL_FIELDS = ("quantisation", "context_length", "tokenizer")
+COUNT_FIELDS = (  # 0 is a value here
+    "take_or_pay_permille",
+    "damages_permille",
+    "damages_cap_permille",
+    "refused_output_tokens",
+    "buyer_fee_ppm",
+    "provider_fee_ppm",
+    "tax_rate_permille",
+)
+PLAIN_FIELDS = ("region", "lot_tokens", "max_request_tokens", "currency", "burst_permille", "tax_category")
 SERVICE_FIELDS = ("ttft_p95_ms", "output_tokens_per_s", "availability_ppm")
 
 
@@ -46,6 +55,7 @@ class ListProductForm(CommandForm):
         "What is delivered and on which terms. The terms are hashed; contracts pin that hash and terms never change."
     )
     submit = "List the product"
+    columns = True
     field_of: ClassVar[Mapping[str, str]] = {"name": "model_name", "product": "code"}
 
     code = text_field("Code", help_text="Capitals and digits with dots and hyphens, such as QWEN3-235B.CN-EAST.STD.")
@@ -59,9 +69,6 @@ class ListProductForm(CommandForm):
     ttft_p95_ms = number_field("Time to first token, p95, in ms")
     output_tokens_per_s = number_field("Output tokens per second")
     availability_ppm = number_field("Availability in parts per million")
-    weights = paragraph_field(
-        "Token weights", help_text="One line for each kind of token: its name and its milli-contract-tokens.", rows=8
-    )
     lot_tokens = number_field("Contract tokens in a lot")
     max_request_tokens = number_field("Largest request in contract tokens")
     tick = decimal_field("Tick", help_text="The price step, in the currency per million contract tokens.")
@@ -75,6 +82,9 @@ class ListProductForm(CommandForm):
     provider_fee_ppm = text_field("Provider's fee in parts per million", inputmode="numeric")
     tax_category = text_field("Tax category")
     tax_rate_permille = text_field("Tax rate in permille", inputmode="numeric")
+    weights = paragraph_field(
+        "Token weights", help_text="One line for each kind of token: its name and its milli-contract-tokens.", rows=8
+    )
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -89,16 +99,15 @@ class ListProductForm(CommandForm):
         return Done(f"{product.code} is listed.", reverse("admin:exchange_product_change", args=(product.pk,)))
 
     def _terms(self, data: Mapping[str, Any]) -> ProductTerms:
-        counts = ("take_or_pay_permille", "damages_permille", "damages_cap_permille", "refused_output_tokens",
-                  "buyer_fee_ppm", "provider_fee_ppm", "tax_rate_permille")  # fmt: skip
-        plain = ("region", "lot_tokens", "max_request_tokens", "currency", "burst_permille", "tax_category")
-        return ProductTerms(
-            model=ModelBuild(data["model_name"], **{name: data[name] for name in MODEL_FIELDS}),
-            service_class=ServiceClass(data["service_name"], **{name: data[name] for name in SERVICE_FIELDS}),
-            weights=_weights(data["weights"]),
-            tick_micros=parse_micros(data["tick"], field="tick"),
-            **{name: parse_count(data[name], field=name) for name in counts},
-            **{name: data[name] for name in plain},
+        return ProductTerms.from_json(
+            {
+                "model": {"name": data["model_name"], **{name: data[name] for name in MODEL_FIELDS}},
+                "service_class": {"name": data["service_name"], **{name: data[name] for name in SERVICE_FIELDS}},
+                "weights": _weights(data["weights"]),
+                "tick_micros": parse_micros(data["tick"], field="tick"),
+                **{name: parse_count(data[name], field=name) for name in COUNT_FIELDS},
+                **{name: data[name] for name in PLAIN_FIELDS},
+            }
         )
 
 
@@ -108,6 +117,7 @@ class ListContractsForm(CommandForm):
     title = "List contracts"
     intro = "One contract for each window, under the product's latest terms."
     submit = "List the contracts"
+    columns = True
     field_of: ClassVar[Mapping[str, str]] = {
         "start": "delivery_start",
         "listing_price_ticks": "listing_price",

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from exchange.admin.listing_forms import HaltForm, ListContractsForm, ListProductForm, ResumeForm
 from exchange.models import Contract, ContractState, Product, ProductTerms
+from exchange.rows import product_terms
 from exchange.selectors.exposure import list_exposures
+from exchange.wording import price_writer
 from ledger.admin.base import RecordInline, action, column, number_or_404, state_label
 from ledger.admin.command_forms import AddsByCommand, CommandForm, command_page
 from ledger.parties.access import Access
 from ledger.templatetags.amounts import money, utc, whole_hex
 from ledger.web import access_of
+
+UNSETTLED = tuple(set(ContractState) - {ContractState.SETTLED, ContractState.CANCELLED})
+SETTLED_SHOWN = 50  # contracts
 
 
 class _PublicTable(AddsByCommand):
@@ -33,7 +41,7 @@ class _PublicTable(AddsByCommand):
 
 class TermsInline(RecordInline):
     model = ProductTerms
-    fields = ("version", "hash_shown", "created_at", "created_by", "terms")
+    fields = ("version", "hash_shown", "created_at", "created_by")
     readonly_fields = ("hash_shown",)
 
     @column("Hash of the terms")
@@ -47,8 +55,16 @@ class ProductAdmin(_PublicTable):
     list_select_related = ("currency",)
     search_fields = ("code", "description")
     ordering = ("code",)
+    fields = ("code", "description", "currency", "listed_at", "in_words")
+    readonly_fields = ("in_words",)
     inlines = (TermsInline,)
     add_form = ListProductForm
+
+    @column("Terms")
+    def in_words(self, product: Product) -> SafeString:
+        return format_html(
+            '<a class="text-link" href="{}">in words, with its contracts</a>', reverse("product", args=(product.code,))
+        )
 
 
 @admin.register(Contract)
@@ -59,10 +75,9 @@ class ContractAdmin(_PublicTable):
     ordering = ("-delivery_start", "symbol")
     fields = (
         "symbol", "product", "state_shown", "delivery_start", "delivery_end", "gate_open", "gate_close",
-        "listing_price_ticks", "band_low_ticks", "band_high_ticks", "bond", "reference", "reference_step",
-        "terms_shown", "obligations_shown", "listed_at",
+        "listing_price", "band", "bond", "reference", "reference_step", "terms_shown", "obligations_shown", "listed_at",
     )  # fmt: skip
-    readonly_fields = ("state_shown", "bond", "reference", "terms_shown", "obligations_shown")
+    readonly_fields = ("state_shown", "listing_price", "band", "bond", "reference", "terms_shown", "obligations_shown")
     add_form = ListContractsForm
     actions_detail = ("halt", "resume")
 
@@ -75,14 +90,12 @@ class ContractAdmin(_PublicTable):
         access = access_of(request)
         if not (access.reads_everything or access.provider_ids):
             raise PermissionDenied
-        exposures = list_exposures(None if access.reads_everything else access.provider_ids)
+        own = None if access.reads_everything else access.provider_ids
         context = {
             **self.admin_site.each_context(request),
             "title": "Obligations",
-            "open": [each for each in exposures if each.obligation.contract_state != ContractState.SETTLED],
-            "settled": [
-                each for each in reversed(exposures) if each.obligation.contract_state == ContractState.SETTLED
-            ],
+            "open": list_exposures(UNSETTLED, provider_ids=own),
+            "settled": list_exposures([ContractState.SETTLED], provider_ids=own, latest=SETTLED_SHOWN)[::-1],
             "names_provider": access.reads_everything or len(access.provider_ids) > 1,
         }
         return TemplateResponse(request, "admin/exchange/obligations.html", context)
@@ -123,6 +136,15 @@ class ContractAdmin(_PublicTable):
     def gate(self, contract: Contract) -> str:
         return str(utc(contract.gate_close))
 
+    @column("Listing price")
+    def listing_price(self, contract: Contract) -> str:
+        return _writer(contract)(contract.listing_price_ticks)
+
+    @column("Price band")
+    def band(self, contract: Contract) -> str:
+        write = _writer(contract)
+        return f"{write(contract.band_low_ticks)} to {write(contract.band_high_ticks)}"
+
     @column("Bond a lot", ordering="bond_per_lot")
     def bond(self, contract: Contract) -> str:
         return str(money(contract.bond_per_lot))
@@ -138,3 +160,8 @@ class ContractAdmin(_PublicTable):
     @column("Hash of the obligations")
     def obligations_shown(self, contract: Contract) -> str:
         return whole_hex(contract.obligations_hash) or "fixed at the gate"
+
+
+def _writer(contract: Contract) -> Callable[[int], str]:
+    """How the contract's prices are written."""
+    return price_writer(product_terms(contract).tick_micros)

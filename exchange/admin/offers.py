@@ -65,7 +65,7 @@ class OfferAdmin(AddsByCommand):
     def own_rows(self, access: Access) -> Q | None:
         return owned_by("provider_id", access.provider_ids)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         terms = ProductTerms.objects.filter(product=OuterRef("product_id")).order_by("-version")
         tick = terms.annotate(tick=KT("terms__tick_micros")).values("tick")[:1]
         return super().get_queryset(request).annotate(tick=Subquery(tick))

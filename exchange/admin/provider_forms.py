@@ -56,6 +56,7 @@ class QualifyProviderForm(CommandForm):
     title = "Qualify a provider"
     intro = "A provider may sell a product while it is qualified for it. Its buyers learn the endpoint at the gate."
     submit = "Qualify the provider"
+    columns = True
 
     provider_id = choice_field("Provider")
     product_code = choice_field("Product")

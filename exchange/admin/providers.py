@@ -99,6 +99,7 @@ class QualificationAdmin(AddsByCommand):
     party_columns = ("provider",)
     list_select_related = ("provider", "product")
     ordering = ("-id",)
+    readonly_fields = ("endpoint_url",)
     add_form = QualifyProviderForm
     actions_detail = ("revoke",)
 

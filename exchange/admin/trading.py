@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -20,7 +20,6 @@ from ledger.parties.access import Access
 from ledger.templatetags.amounts import count, money, utc_seconds
 from ledger.web import access_of
 
-
 HIDDEN = "told at the gate"
 
 
@@ -30,7 +29,7 @@ class _ContractRows(RecordAdmin):
     paginator = InfinitePaginator
     ordering = ("-id",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         contract = Contract.objects.filter(id=OuterRef("contract_id"))
         terms = ProductTerms.objects.filter(contract=OuterRef("contract_id"))
         return (
@@ -66,7 +65,7 @@ class OrderAdmin(_ContractRows):
     def own_rows(self, access: Access) -> Q | None:
         return owned_by("party_id", access.party_ids)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         party = Party.objects.filter(id=OuterRef("party_id")).values("name")[:1]
         return super().get_queryset(request).annotate(party_name=Subquery(party))
 
@@ -110,7 +109,7 @@ class FillAdmin(_ContractRows):
         own = list(access.party_ids)
         return Q(buyer_id__in=own) | Q(provider_id__in=own) if own else None
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         access = access_of(request)
         rows = super().get_queryset(request)
         for side in ("buyer", "provider"):
@@ -164,7 +163,7 @@ class IntakeAdmin(_ContractRows):
     fields = ("seq", "kind", "contract", "actor", "party_id", "client_order_id", "payload", "received_at", "result")
     readonly_fields = ("contract", "result")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         result = IntakeResult.objects.filter(seq=OuterRef("seq")).values("result")[:1]
         return super().get_queryset(request).annotate(found=Subquery(result))
 

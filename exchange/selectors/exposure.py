@@ -1,14 +1,17 @@
-"""What providers stand to lose: their obligations together with the bonds that secure them."""
+"""What providers may sell, have sold, owe and have pledged, contract by contract."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Sum
 
 from exchange.models import Contract, Fill
-from exchange.selectors.capacity import ObligationView, list_obligations
+from exchange.selectors.capacity import ObligationView
+from ledger.chart import Role
+from ledger.models import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +31,53 @@ class Exposure:
         return max(0, self.obligation.capacity_tokens - used)
 
 
-def list_exposures(provider_ids: Collection[int] | None = None) -> list[Exposure]:
-    """By start of delivery; of some providers, or of all (None)."""
-    obligations = (
-        list_obligations()
-        if provider_ids is None
-        else sorted(
-            (each for provider_id in provider_ids for each in list_obligations(provider_id)),
-            key=lambda each: (each.delivery_start, each.symbol, each.provider),
-        )
+def list_exposures(
+    states: Collection[str], *, provider_ids: Collection[int] | None = None, latest: int | None = None
+) -> list[Exposure]:
+    """Over contracts in some states, by start of delivery; of some providers, or of all (None).
+
+    `latest` keeps to so many contracts, those that are delivered last.
+    """
+    wanted = Contract.objects.filter(state__in=states).order_by("-delivery_start", "-symbol")
+    contracts = list(wanted.select_related("product__currency", "terms")[:latest])
+    accounts = Account.objects.filter(role=Role.OBLIGATION, asset_id__in=[each.asset_id for each in contracts])
+    if provider_ids is not None:
+        accounts = accounts.filter(party_id__in=provider_ids)
+    by_contract: dict[int, list[Account]] = {}
+    for account in accounts.select_related("party").order_by("party__code"):
+        by_contract.setdefault(account.asset_id, []).append(account)
+    sold = _sold([contract.id for contract in contracts])
+    return [
+        _exposure(contract, account, sold.get((contract.id, account.party_id), {}))
+        for contract in reversed(contracts)
+        for account in by_contract.get(contract.asset_id, [])
+    ]
+
+
+def _sold(contract_ids: Collection[int]) -> dict[tuple[int, int], Mapping[str, Any]]:
+    """Sums over all fills by (contract, provider)."""
+    rows = Fill.objects.filter(contract_id__in=contract_ids).values("contract_id", "provider_id")
+    summed = rows.annotate(tokens=Sum("tokens"), notional=Sum("notional"), bond=Sum("bond"))
+    return {(row["contract_id"], row["provider_id"]): row for row in summed}
+
+
+def _exposure(contract: Contract, account: Account, sold: Mapping[str, Any]) -> Exposure:
+    offered_lots = account.held // int(contract.terms.terms["lot_tokens"])
+    return Exposure(
+        obligation=ObligationView(
+            provider_id=account.party_id,
+            provider=account.party.code,
+            symbol=contract.symbol,
+            contract_state=contract.state,
+            delivery_start=contract.delivery_start,
+            delivery_end=contract.delivery_end,
+            capacity_tokens=-(account.floor or 0),
+            owed_tokens=-account.balance,
+            offered_tokens=account.held,
+        ),
+        product_code=contract.product.code,
+        currency=contract.product.currency.code,
+        sold_tokens=int(sold.get("tokens", 0)),
+        notional_micros=int(sold.get("notional", 0)),
+        bond_micros=int(sold.get("bond", 0)) + offered_lots * contract.bond_per_lot,
     )
-    contracts = {
-        contract.symbol: contract
-        for contract in Contract.objects.select_related("product__currency", "terms").filter(
-            symbol__in={each.symbol for each in obligations}
-        )
-    }
-    sold = {
-        (row["contract_id"], row["provider_id"]): row
-        for row in Fill.objects.filter(provider_id__in={each.provider_id for each in obligations})
-        .values("contract_id", "provider_id")
-        .annotate(tokens=Sum("tokens"), notional=Sum("notional"), bond=Sum("bond"))
-    }
-    exposures = []
-    for each in obligations:
-        contract = contracts[each.symbol]
-        row = sold.get((contract.id, each.provider_id), {})
-        offered_lots = each.offered_tokens // int(contract.terms.terms["lot_tokens"])
-        exposures.append(
-            Exposure(
-                obligation=each,
-                product_code=contract.product.code,
-                currency=contract.product.currency.code,
-                sold_tokens=int(row.get("tokens", 0)),
-                notional_micros=int(row.get("notional", 0)),
-                bond_micros=int(row.get("bond", 0)) + offered_lots * contract.bond_per_lot,
-            )
-        )
-    return exposures

@@ -9,9 +9,11 @@ from datetime import datetime
 from exchange.matching.lifecycle import OrderStatus
 from exchange.models import Contract, ContractState, Intake, IntakeKind, IntakeResult, Order, SequencerState
 from exchange.qualifications import in_force
-from exchange.selectors.capacity import list_obligations
+from exchange.selectors.exposure import list_exposures
 from exchange.selectors.market import ContractView, list_contracts
 from exchange.selectors.quotes import NO_QUOTES, Quotes, best_quotes
+
+OFFERABLE = (ContractState.TRADING,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,17 @@ def list_offerable_windows(provider_id: int, *, now: datetime) -> list[Offerable
     products = set(in_force(now).filter(provider_id=provider_id).values_list("product__code", flat=True))
     contracts = [
         contract
-        for contract in list_contracts(states=[ContractState.TRADING])
+        for contract in list_contracts(states=OFFERABLE)
         if contract.product_code in products and contract.gate_close > now
     ]
     quotes = best_quotes([contract.id for contract in contracts])
-    obligations = {each.symbol: each for each in list_obligations(provider_id)}
+    exposures = {each.obligation.symbol: each for each in list_exposures(OFFERABLE, provider_ids=[provider_id])}
     windows = []
     for contract in sorted(contracts, key=lambda each: (each.product_code, each.window_seconds, each.delivery_start)):
-        account = obligations.get(contract.symbol)
-        capacity = account.capacity_tokens if account else 0
-        used = account.owed_tokens + account.offered_tokens if account else 0
-        windows.append(OfferableWindow(contract, capacity, capacity - used, quotes.get(contract.id, NO_QUOTES)))
+        exposure = exposures.get(contract.symbol)
+        capacity = exposure.obligation.capacity_tokens if exposure else 0
+        free = exposure.free_tokens if exposure else 0
+        windows.append(OfferableWindow(contract, capacity, free, quotes.get(contract.id, NO_QUOTES)))
     return windows
 
 
@@ -72,7 +74,9 @@ def list_offered_windows(offer_id: int) -> list[OfferedWindow]:
         for command in Intake.objects.filter(seq__gt=cursor, kind=IntakeKind.PLACE_ORDER, payload__offer_id=offer_id)
         if command.seq not in decided
     ]
-    contracts = Contract.objects.in_bulk({each.contract_id for each in (*orders, *waiting)})
+    contracts = Contract.objects.in_bulk(
+        {order.contract_id for order in orders} | {command.contract_id for command in waiting}
+    )
     refusals = _refusals([order.id for order in orders if order.status == OrderStatus.REJECTED])
     windows = [_decided(order, contracts[order.contract_id], refusals.get(order.id, "")) for order in orders]
     windows += [_waiting(command, contracts[command.contract_id]) for command in waiting]

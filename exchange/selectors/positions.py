@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -88,9 +88,17 @@ def list_positions(
     return _pool(Q(**{name: value for name, value in wanted.items() if value is not None}))
 
 
-def list_own_positions(party_id: int, *, symbol: str | None = None) -> list[OwnPosition]:
-    """A party's positions by start of delivery, the counterparty named from the gate on."""
-    mine = _pool(Q(buyer_id=party_id) | Q(provider_id=party_id))
+def list_own_positions(
+    party_id: int, *, symbol: str | None = None, states: Collection[str] | None = None
+) -> list[OwnPosition]:
+    """A party's positions by start of delivery, the counterparty named from the gate on.
+
+    Of one contract, or of those in some states, when given.
+    """
+    wanted = Q(buyer_id=party_id) | Q(provider_id=party_id)
+    if states is not None:
+        wanted &= Q(contract_id__in=Contract.objects.filter(state__in=states).values("id"))
+    mine = _pool(wanted)
     rows = Contract.objects.filter(id__in={position.contract_id for position in mine})
     contracts = {row.id: row for row in (rows if symbol is None else rows.filter(symbol=symbol))}
     pooled: dict[tuple[int, bool, str | None], list[Position]] = {}

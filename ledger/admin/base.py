@@ -52,7 +52,7 @@ class RecordAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     list_fullwidth = True
-    actions_detail: ClassVar[list[str]] = []
+    actions_detail: ClassVar[tuple[str, ...]] = ()
     party_columns: ClassVar[tuple[str, ...]] = ()  # say nothing to those who act for one party
 
     def own_rows(self, access: Access) -> Q | None:
@@ -60,7 +60,7 @@ class RecordAdmin(ModelAdmin):
         return None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request)
+        rows: QuerySet[Any] = super().get_queryset(request)
         access = access_of(request)
         if access.reads_everything:
             return rows
@@ -99,6 +99,7 @@ class RecordInline(TabularInline):
 
     extra = 0
     can_delete = False
+    hide_title = True
     show_change_link = False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -46,6 +46,7 @@ class CommandForm(forms.Form):
     intro: ClassVar[str] = ""
     submit: ClassVar[str]
     dangerous: ClassVar[bool] = False
+    columns: ClassVar[bool] = False  # many short fields stand side by side
     field_of: ClassVar[Mapping[str, str]] = {}  # a refusal's `field` -> the form's field, where the names differ
     use_required_attribute = True
 
@@ -109,13 +110,13 @@ def command_page(
 ) -> HttpResponse:
     """Show a command's form, run it when it is posted, and go on to what it did."""
     data = request.POST if request.method == "POST" else None
-    initial = {name: request.GET[name] for name in request.GET if name in form_class.base_fields}
-    form = form_class(data, initial=initial, access=access_of(request), now=get_clock().now(), **options)
+    # What an address or a form not yet sent brings along stands in the fields, and is only tried out.
+    form = form_class(data, initial=request.GET.dict(), access=access_of(request), now=get_clock().now(), **options)
     if data is not None:
         done = form.perform()
         if done is not None and done.secret:
             shown = {**model_admin.admin_site.each_context(request), "title": form.title, "done": done}
-            return TemplateResponse(request, "admin/shown_once.html", shown, headers={"Cache-Control": "no-store"})
+            return TemplateResponse(request, "admin/shown_once.html", shown)  # the admin's pages are never stored
         if done is not None:
             messages.success(request, done.message)
             return HttpResponseRedirect(done.url)

@@ -32,8 +32,10 @@ class UserAdmin(AddsByCommand):
     """People. An operator adds them together with their first membership."""
 
     list_display = ("username", "is_active", "last_login", "parties")
+    ordering = ("username",)
     search_fields = ("username",)
-    fields = ("username", "is_active", "date_joined", "last_login")
+    fields = ("login", "may_log_in", "date_joined", "last_login")
+    readonly_fields = ("login", "may_log_in")
     inlines = (MembershipInline,)
     add_form = AddMemberForm
 
@@ -42,6 +44,14 @@ class UserAdmin(AddsByCommand):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("memberships__party")
+
+    @column("User name")
+    def login(self, user: User) -> str:
+        return user.get_username()
+
+    @column("May log in")
+    def may_log_in(self, user: User) -> str:
+        return "yes" if user.is_active else "no"
 
     @column("Acts for")
     def parties(self, user: User) -> str:

@@ -81,7 +81,7 @@ class SettlementRunAdmin(RecordAdmin):
     list_select_related = ("currency",)
     ordering = ("-id",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         done = Count("jobs", filter=Q(jobs__state=JobState.DONE))
         return super().get_queryset(request).annotate(jobs_total=Count("jobs"), jobs_done=done)
 
@@ -139,7 +139,7 @@ class _PositionRows(RecordAdmin):
         own = list(access.party_ids)
         return Q(buyer_id__in=own) | Q(provider_id__in=own) if own else None
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         def named(table: QuerySet[Any], number: str, name: str) -> Subquery:
             return Subquery(table.filter(id=OuterRef(number)).values(name)[:1])
 

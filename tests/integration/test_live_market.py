@@ -46,7 +46,7 @@ def told(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_seed_says_each_login_and_key_once(told: list[str]) -> None:
     names = {facts.code for facts in (*PROVIDERS, *BUYERS)} | {"auditor", "operator", "operator2"}
     assert (len(PROVIDERS), len(BUYERS)) == (4, 12)
-    said = {line.split()[0]: line.split()[1:] for line in told if line.startswith("  ")}
+    said = {line.split()[1]: line.split()[2:] for line in told if line.startswith("  ")}
     assert set(said) == names
     for name, (password, key) in said.items():
         assert User.objects.get(username=name).check_password(password)

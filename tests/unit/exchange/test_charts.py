@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, CurvePoint, curve_chart, depth_chart, trade_chart
+
+LEVELS = st.lists(
+    st.tuples(st.integers(1, 10_000), st.integers(1, 10**6)), max_size=30, unique_by=lambda level: level[0]
+)
+
+
+def coordinates(chart: Chart) -> list[tuple[int, int]]:
+    """Every corner of every shape."""
+    corners = []
+    for shape in chart.shapes:
+        x = y = 0
+        for letter, first, second in re.findall(r"([MHVZ])(-?\d*)(?: (-?\d+))?", shape.path):
+            if letter == "M":
+                x, y = int(first), int(second)
+            elif letter == "H":
+                x = int(first)
+            elif letter == "V":
+                y = int(first)
+            corners.append((x, y))
+    return corners
+
+
+def test_an_empty_book_and_no_trades_have_no_chart() -> None:
+    assert depth_chart([], [], str) is None
+    assert trade_chart([], str) is None
+    assert curve_chart([CurvePoint("14:00", None, None, None)], str) is None
+
+
+def test_the_depth_of_a_small_book() -> None:
+    chart = depth_chart([(90, 10), (80, 30)], [(110, 40)], lambda ticks: f"{ticks}.00")
+    assert chart is not None
+    assert chart.summary == "Depth of the book: 40 lots bid, best at 90.00; 40 lots asked, best at 110.00."
+    bid_area, bid_line, _, ask_line = chart.shapes
+    assert [shape.style for shape in chart.shapes] == ["bid-area", "line bid-line", "ask-area", "line ask-line"]
+    assert bid_line.path.endswith(f"H{LEFT}")
+    assert ask_line.path.endswith(f"H{RIGHT}")
+    assert bid_area.path == f"{bid_line.path}V{BOTTOM}Z"
+    assert bid_line.path.count(f"V{TOP}") == ask_line.path.count(f"V{TOP}") == 1  # both reach 40 lots
+    assert [label.text for label in chart.labels if label.anchor == "middle"] == ["80.00", "90.00", "110.00"]
+
+
+@given(bids=LEVELS, asks=LEVELS)
+def test_a_book_of_any_shape_is_drawn_inside_the_plot(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
+    chart = depth_chart(sorted(bids, reverse=True), sorted(asks), str)
+    if chart is None:
+        assert not bids
+        assert not asks
+        return
+    for x, y in coordinates(chart):
+        assert LEFT <= x <= RIGHT
+        assert TOP <= y <= BOTTOM
+    assert chart.grid[0] == BOTTOM
+    feet = [label for label in chart.labels if label.anchor == "middle"]
+    assert [label.x for label in feet] == sorted(label.x for label in feet)
+
+
+@given(trades=st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**6)), min_size=1, max_size=120))
+def test_trades_are_drawn_in_their_order_inside_the_plot(trades: list[tuple[int, int]]) -> None:
+    chart = trade_chart(trades, str)
+    assert chart is not None
+    xs = [x for x, _ in coordinates(chart)]
+    assert xs == sorted(xs)
+    assert all(TOP <= y <= BOTTOM for _, y in coordinates(chart))
+    assert chart.dots[0].text == f"{trades[-1][1]} lots at {trades[-1][0]}"
+
+
+def test_a_curve_leaves_gaps_where_there_is_no_price() -> None:
+    points = [
+        CurvePoint("14:00", 10, 12, 11),
+        CurvePoint("15:00", None, 13, None),
+        CurvePoint("16:00", None, None, None),
+    ]
+    chart = curve_chart(points, str)
+    assert chart is not None
+    assert [shape.style for shape in chart.shapes] == ["line bid-line", "line ask-line", "line ask-line"]
+    assert [dot.text for dot in chart.dots] == ["14:00: last 11"]
+    assert [label.text for label in chart.labels if label.anchor == "middle"] == ["14:00", "15:00", "16:00"]
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 7, 10, 99, 100, 101, 12_345, 1_000_000])
+def test_a_few_round_marks_whatever_the_size(most: int) -> None:
+    chart = depth_chart([(10, most)], [], str)
+    assert chart is not None
+    marks = [int(label.text) for label in chart.labels if label.anchor == "end"]
+    assert 2 <= len(marks) <= 5
+    assert {mark % (marks[1] - marks[0]) for mark in marks} == {0}
+    assert str(marks[1])[0] in "125"
+    assert marks[-1] <= most or most == 1
