@@ -37,10 +37,11 @@ class RunFailed(Exception):
 
 def free_port(wanted: int) -> int:
     """The wanted loopback port, or the next free one. Raises RunFailed."""
-    for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
+    ports = range(wanted, min(wanted + PORTS_TRIED, 65536))
+    for port in ports:
         if port_is_free(port):
             return port
-    raise RunFailed(f"no free port from {wanted} on; PORT names another")
+    raise RunFailed(f"no port from {wanted} to {ports[-1]} can be opened here; PORT names another")
 
 
 def process_environment(environment: Environment, urls: ClusterUrls) -> dict[str, str]:

@@ -181,7 +181,7 @@ class SiteExists(DomainError):
 
 
 class InvalidSite(DomainError):
-    """A site needs a name and a region."""
+    """A site needs a name and a region, neither of them too long; `field` names the one."""
 
     code = "invalid_site"
 

@@ -8,7 +8,6 @@ length never overlap and every contract has exactly one symbol. Minute lengths w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -52,9 +51,6 @@ class Window:
     def contains(self, at: datetime) -> bool:
         return self.start <= at < self.end
 
-    def overlaps(self, other: Window) -> bool:
-        return self.start < other.end and other.start < self.end
-
 
 def check_length(seconds: int) -> int:
     """`seconds`, if windows may be that long: whole minutes that divide a day. Otherwise `InvalidWindow`."""
@@ -87,18 +83,6 @@ def window_at(at: datetime, seconds: int) -> Window:
     length = timedelta(seconds=check_length(seconds))
     start = at - (at - _EPOCH) % length
     return Window(start, start + length)
-
-
-def iter_windows(start: datetime, end: datetime, seconds: int) -> Iterator[Window]:
-    """All windows of the given length that lie wholly in `[start, end)`, in order."""
-    _require_utc(end)
-    length = timedelta(seconds=check_length(seconds))
-    window = window_at(start, seconds)
-    if window.start < start:
-        window = Window(window.end, window.end + length)
-    while window.end <= end:
-        yield window
-        window = Window(window.end, window.end + length)
 
 
 def check_product_code(code: str) -> str:

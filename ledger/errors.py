@@ -90,6 +90,18 @@ class NotAllowed(DomainError):
     category = Category.FORBIDDEN
 
 
+class InvalidParty(DomainError):
+    """A party's code or name cannot be used."""
+
+    code = "invalid_party"
+
+
+class InvalidMembership(DomainError):
+    """A person cannot act in this role for this kind of party."""
+
+    code = "invalid_membership"
+
+
 class NotFound(DomainError):
     """There is no such thing, or the caller may not see it."""
 

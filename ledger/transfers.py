@@ -11,8 +11,11 @@ from ledger.actions import record_action
 from ledger.chart import AccountKey, Role
 from ledger.drafts import Leg, TransactionDraft
 from ledger.errors import InvalidAmount
+from ledger.models import Transaction
 from ledger.money import MAX_AMOUNT, format_micros
 from ledger.selectors.parties import get_house_id
+
+SOURCE = "treasury"
 
 
 def deposit(
@@ -38,11 +41,13 @@ def _transfer(
     if not 0 < len(reference) <= 120:
         raise InvalidAmount("A payment reference has 1 to 120 characters.", field="reference")
     into_cash = micros if kind == "deposit" else -micros
+    key = f"{kind}/{party_id}/{reference}"
+    first_at = Transaction.objects.filter(source=SOURCE, reference=key).values_list("effective_at", flat=True).first()
     draft = TransactionDraft(
         kind=kind,
-        source="treasury",
-        reference=f"{kind}/{party_id}/{reference}",
-        effective_at=now,
+        source=SOURCE,
+        reference=key,
+        effective_at=first_at or now,  # repeated later, it is still the same payment
         legs=(
             Leg(AccountKey(get_house_id(), currency_id, Role.EXTERNAL), -into_cash, reference),
             Leg(AccountKey(party_id, currency_id, Role.CASH), into_cash, reference),

@@ -62,6 +62,17 @@ def draft_adjustment(
     )
 
 
+def claim_qualifier(debtor: str, payee: AccountKey) -> str:
+    """How a claim says on whom it is and, unless that is cash, which of its owner's accounts is to be paid."""
+    return debtor if payee.role is Role.CASH else f"{debtor}/{payee.role}"
+
+
+def claimed_account(claim: AccountKey) -> AccountKey:
+    """The account that a claim wants paid."""
+    _, _, role = claim.qualifier.partition("/")
+    return claim._replace(role=Role(role or Role.CASH), qualifier="")
+
+
 def cover(
     draft: TransactionDraft, free: Mapping[AccountKey, int], codes: Mapping[int, str]
 ) -> tuple[TransactionDraft, dict[AccountKey, int]]:
@@ -83,7 +94,7 @@ def cover(
             if parts[name]:
                 gains[key] -= parts[name]
                 after[key] -= parts[name]
-                claim = AccountKey(key.party_id, key.asset_id, Role.CLAIM, codes[payer.party_id])
+                claim = key._replace(role=Role.CLAIM, qualifier=claim_qualifier(codes[payer.party_id], key))
                 legs += [Leg(key, -parts[name], CLAIM_REF), Leg(claim, parts[name], CLAIM_REF)]
     return (replace(draft, legs=draft.legs + tuple(legs)) if legs else draft), after
 

@@ -109,7 +109,7 @@ def run(request: HttpRequest, number: int) -> HttpResponse:
     except NotFound as error:
         raise Http404 from error
     jobs = list(list_jobs(number))
-    positions = list(list_position_settlements(run_id=number)[:POSITIONS_SHOWN])
+    positions = list(list_position_settlements(number)[:POSITIONS_SHOWN])
     settled = {job.subject_id for job in jobs if job.step == JobStep.SETTLE}
     contracts = Contract.objects.in_bulk({each.contract_id for each in positions} | settled)
     parties = Party.objects.in_bulk()

@@ -10,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import django
@@ -98,8 +101,18 @@ def template(cluster: ClusterUrls) -> str:
             owner.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(name))
             )
+            _forget_old_templates(owner, name)
         owner.execute("SELECT pg_advisory_unlock(1)")
     return name
+
+
+def _forget_old_templates(owner: psycopg.Connection[tuple[Any, ...]], current: str) -> None:
+    """Drop templates of earlier migrations that nobody clones right now."""
+    found = owner.execute("SELECT datname FROM pg_database WHERE datname ~ '^template_[0-9a-f]{16}$'").fetchall()
+    for (name,) in found:
+        if name != current:
+            with suppress(psycopg.errors.ObjectInUse):
+                owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def _close_connections() -> None:
@@ -109,19 +122,46 @@ def _close_connections() -> None:
         connection.close()
 
 
-@pytest.fixture
-def database(cluster: ClusterUrls, template: str) -> Iterator[DatabaseUrls]:
-    """A fresh migrated database that Django's `default` connection uses as the application role."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster.owner_url, autocommit=True) as owner:
-        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
-        urls = DatabaseUrls(_with_database(cluster.app_url, name), _with_database(cluster.owner_url, name))
-        _connect_django(urls.app_url, urls.owner_url)
-        yield urls
-        _close_connections()
-        with psycopg.connect(cluster.app_url, autocommit=True) as application:  # what a test's process left behind
-            application.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user",
-                [name],
+@pytest.fixture(scope="session")
+def take_clone(cluster: ClusterUrls, template: str) -> Iterator[Callable[[], str]]:
+    """Gives the name of a fresh clone; the next one is made while a test works on this one."""
+
+    def make() -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(cluster.owner_url, autocommit=True) as owner:
+            owner.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
             )
+        return name
+
+    with ThreadPoolExecutor(1) as maker:
+        waiting = [maker.submit(make)]
+
+        def take() -> str:
+            name = waiting.pop().result()
+            waiting.append(maker.submit(make))
+            return name
+
+        yield take
+        _drop(cluster, waiting.pop().result())
+
+
+@pytest.fixture
+def database(cluster: ClusterUrls, take_clone: Callable[[], str]) -> Iterator[DatabaseUrls]:
+    """A fresh migrated database that Django's `default` connection uses as the application role."""
+    name = take_clone()
+    urls = DatabaseUrls(_with_database(cluster.app_url, name), _with_database(cluster.owner_url, name))
+    _connect_django(urls.app_url, urls.owner_url)
+    yield urls
+    _close_connections()
+    _drop(cluster, name)
+
+
+def _drop(cluster: ClusterUrls, name: str) -> None:
+    with psycopg.connect(cluster.app_url, autocommit=True) as application:  # what a test's process left behind
+        application.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user",
+            [name],
+        )
+    with psycopg.connect(cluster.owner_url, autocommit=True) as owner:
         owner.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))  # waits for the last to go

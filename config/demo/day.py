@@ -81,11 +81,6 @@ def run_day(trace: Trace, seed: int, stage: Stage, out: Path, *, stopwatch: Stop
     )
 
 
-def _export_journal(path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_csv(iter_journal(), file)
-
-
 def _plan(trace: Trace, supplies: list[Supply], window: Window) -> MarketPlan:
     capacity: dict[str, dict[str, int]] = {provider.code: {} for provider in PROVIDERS}
     for supply in supplies:

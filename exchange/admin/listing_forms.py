@@ -59,7 +59,7 @@ class ListProductForm(CommandForm):
     field_of: ClassVar[Mapping[str, str]] = {"name": "model_name", "product": "code"}
 
     code = text_field("Code", help_text="Capitals and digits with dots and hyphens, such as QWEN3-235B.CN-EAST.STD.")
-    description = text_field("Description", required=False, maxlength="200")
+    description = text_field("Description", required=False, max_length=200)
     model_name = text_field("Model")
     quantisation = text_field("Quantisation")
     context_length = number_field("Context length in tokens")

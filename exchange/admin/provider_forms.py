@@ -36,8 +36,8 @@ class RegisterSiteForm(CommandForm):
     submit = "Register the site"
 
     provider = choice_field("Provider")
-    name = text_field("Name", maxlength="80")
-    region = text_field("Region", help_text="Such as cn-east.", maxlength="40")
+    name = text_field("Name", max_length=80)
+    region = text_field("Region", help_text="Such as cn-east.", max_length=40)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,10 +60,12 @@ class QualifyProviderForm(CommandForm):
 
     provider_id = choice_field("Provider")
     product_code = choice_field("Product")
-    endpoint_url = text_field("Endpoint", help_text="Base URL of the provider's interface.", inputmode="url")
-    model_name = text_field("Model name", help_text="As requests to the endpoint must name it.")
+    endpoint_url = text_field(
+        "Endpoint", max_length=200, help_text="Base URL of the provider's interface.", inputmode="url"
+    )
+    model_name = text_field("Model name", max_length=120, help_text="As requests to the endpoint must name it.")
     access_words = paragraph_field("How access is granted", help_text="In words a buyer can follow.", rows=3)
-    entitlement_attested_by = text_field("Entitlement to sell attested by")
+    entitlement_attested_by = text_field("Entitlement to sell attested by", max_length=120)
     probe_evidence = paragraph_field("What probes found", required=False, rows=3)
     valid_from = moment_field("Valid from")
     valid_until = moment_field("Valid until")

@@ -11,6 +11,7 @@ from exchange.matching.lifecycle import OrderStatus
 from exchange.matching.types import Side
 from exchange.models import Contract, ContractState, Fill, Offer, OfferState, Order
 from exchange.windows import parse_length
+from ledger.api.filters import InstantFilter
 from ledger.money import parse_count
 
 
@@ -19,8 +20,8 @@ class ContractFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
 
     product = filters.CharFilter("product__code", label="Product code.")
     state = filters.MultipleChoiceFilter(choices=ContractState.choices, label="State; repeat it for several.")
-    delivery_from = filters.IsoDateTimeFilter("delivery_start", "gte", label="Earliest start of delivery.")
-    delivery_before = filters.IsoDateTimeFilter("delivery_start", "lt", label="Delivery starts before this.")
+    delivery_from = InstantFilter("delivery_start", "gte", label="Earliest start of delivery.")
+    delivery_before = InstantFilter("delivery_start", "lt", label="Delivery starts before this.")
 
     class Meta:
         model = Contract
@@ -57,8 +58,8 @@ class OrderFilter(_ByContract):
     status = filters.MultipleChoiceFilter(
         choices=[(status.value, status.value) for status in OrderStatus], label="Status; repeat it for several."
     )
-    placed_from = filters.IsoDateTimeFilter("placed_at", "gte", label="Placed at or after this.")
-    placed_before = filters.IsoDateTimeFilter("placed_at", "lt", label="Placed before this.")
+    placed_from = InstantFilter("placed_at", "gte", label="Placed at or after this.")
+    placed_before = InstantFilter("placed_at", "lt", label="Placed before this.")
 
     class Meta:
         model = Order
@@ -69,8 +70,8 @@ class FillFilter(_ByContract):
     """By contract, own order and time."""
 
     order_id = filters.CharFilter(method="of_order", label="Id of an own order.")
-    executed_from = filters.IsoDateTimeFilter("executed_at", "gte", label="Executed at or after this.")
-    executed_before = filters.IsoDateTimeFilter("executed_at", "lt", label="Executed before this.")
+    executed_from = InstantFilter("executed_at", "gte", label="Executed at or after this.")
+    executed_before = InstantFilter("executed_at", "lt", label="Executed before this.")
 
     class Meta:
         model = Fill

@@ -12,7 +12,7 @@ from exchange.matching.lifecycle import OrderStatus
 from exchange.matching.types import Side, TimeInForce
 from exchange.models import Fill
 from exchange.selectors.orders import OrderView
-from ledger.api.fields import AMOUNT_PATTERN, CountField, MicrosField, StrictSerializer, TextField
+from ledger.api.fields import AMOUNT_PATTERN, CountField, JsonIntegerField, MicrosField, StrictSerializer, TextField
 
 
 class NewOrderSerializer(StrictSerializer):
@@ -33,7 +33,7 @@ class NewOrderSerializer(StrictSerializer):
         help_text="gtc rests until it is filled, cancelled or the gate closes; ioc trades at once or not at all.",
     )
     client_order_id = TextField(max_length=64, trim_whitespace=False)
-    overage_permille = serializers.IntegerField(
+    overage_permille = JsonIntegerField(
         default=0,
         min_value=0,
         max_value=MAX_OVERAGE_PERMILLE,

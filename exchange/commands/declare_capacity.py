@@ -10,13 +10,12 @@ from django.db import transaction
 
 from exchange.capacity import Allocation, check_tokens_per_s, sustained_tokens_per_s, validate_allocations
 from exchange.errors import InvalidCapacity, UnknownProduct
-from exchange.models import CapacityAllocation, CapacityDeclaration, Contract, ContractState, Product, Site
+from exchange.models import CapacityAllocation, CapacityDeclaration, Contract, Product, Site
 from exchange.obligation_floors import allocated_tokens, move_floor
 from exchange.rows import find_site
 from ledger import journal
 from ledger.actions import record_action
 
-OPEN_STATES = (ContractState.LISTED, ContractState.TRADING, ContractState.HALTED)
 POWER_BASIS = frozenset({"watts", "mtokens_per_joule", "utilisation_ppm"})
 
 
@@ -36,7 +35,9 @@ class DeclareCapacity:
 
 @transaction.atomic
 def declare_capacity(command: DeclareCapacity, *, actor: str, now: datetime) -> CapacityDeclaration:
-    """Declare, and move the floors of all contracts whose gate is still ahead.
+    """Declare, and move the floors of all contracts that are not delivered yet.
+
+    Also of those that trade no more: what they sold keeps its part of the site until it is delivered.
 
     Raises `SiteNotFound`, `InvalidCapacity`, `UnknownProduct`, `AllocationExceeded`, and `CapacityExceeded` when more
     is sold or on offer in some contract than would be left: nothing changes then.
@@ -50,7 +51,7 @@ def declare_capacity(command: DeclareCapacity, *, actor: str, now: datetime) -> 
     declaration = _append(command, tokens_per_s, actor=actor, now=now)
     for product_id, window_seconds in sorted(affected):
         tokens = allocated_tokens(product_id, window_seconds).get(command.provider_id, 0)
-        for contract in _open_contracts(product_id, window_seconds, now):
+        for contract in _undelivered_contracts(product_id, window_seconds, now):
             reason = f"capacity declaration {declaration.id}"
             move_floor(contract, command.provider_id, tokens, actor=actor, reason=reason, now=now)
     record_action(
@@ -90,8 +91,8 @@ def _pairs_of_latest(site: Site) -> set[tuple[int, int]]:
     return set(pairs)
 
 
-def _open_contracts(product_id: int, window_seconds: int, now: datetime) -> list[Contract]:
-    contracts = Contract.objects.filter(product_id=product_id, state__in=OPEN_STATES, gate_close__gt=now)
+def _undelivered_contracts(product_id: int, window_seconds: int, now: datetime) -> list[Contract]:
+    contracts = Contract.objects.filter(product_id=product_id, delivery_end__gt=now)
     return [
         contract
         for contract in contracts.order_by("delivery_start")

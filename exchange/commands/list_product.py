@@ -7,12 +7,14 @@ from datetime import datetime
 
 from django.db import transaction
 
-from exchange.errors import ProductExists
+from exchange.errors import InvalidTerms, ProductExists
 from exchange.models import Product, ProductTerms
 from exchange.terms import ProductTerms as Terms
 from exchange.windows import check_product_code
 from ledger.actions import record_action
 from ledger.selectors.parties import get_currency
+
+MAX_DESCRIPTION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,11 @@ class ListProduct:
 
 @transaction.atomic
 def list_product(command: ListProduct, *, actor: str, now: datetime) -> Product:
-    """List a product. Raises `InvalidSymbol` for its code, `NotFound` for its currency, and `ProductExists`."""
+    """List a product. Raises `InvalidSymbol` for its code, `InvalidTerms` for its description, `NotFound` for its
+    currency, and `ProductExists`."""
     check_product_code(command.code)
+    if len(command.description) > MAX_DESCRIPTION:
+        raise InvalidTerms(f"A description has at most {MAX_DESCRIPTION} characters.", field="description")
     currency = get_currency(command.terms.currency)
     product, created = Product.objects.get_or_create(
         code=command.code, defaults={"description": command.description, "currency": currency, "listed_at": now}

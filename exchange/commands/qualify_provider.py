@@ -11,9 +11,12 @@ from django.db import transaction
 from exchange.errors import InvalidQualification
 from exchange.models import Qualification
 from exchange.rows import find_product
+from exchange.unqualified_orders import cancel_unqualified_orders
 from ledger.actions import record_action
 from ledger.errors import NotFound
 from ledger.models import Party, PartyKind
+
+TEXTS = {"endpoint_url": 200, "model_name": 120, "access": 4_000, "entitlement_attested_by": 120}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class QualifyProvider:
 
 @dataclass(frozen=True, slots=True)
 class RevokeQualification:
-    """The provider may sell the product no more. What it has sold, it still owes."""
+    """The provider may sell the product no more: its orders leave the book. What it has sold, it still owes."""
 
     qualification_id: int
     reason: str
@@ -49,12 +52,10 @@ def qualify_provider(command: QualifyProvider, *, actor: str, now: datetime) -> 
     product = find_product(command.product_code)
     if not Party.objects.filter(id=command.provider_id, kind=PartyKind.PROVIDER).exists():
         raise NotFound(f"There is no provider {command.provider_id}.", provider=str(command.provider_id))
-    for field in ("model_name", "access", "entitlement_attested_by"):
-        if not getattr(command, field).strip():
-            raise InvalidQualification(f"{field} must not be empty.", field=field)
-    url = urlsplit(command.endpoint_url)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise InvalidQualification("endpoint_url must be an http or https address.", field="endpoint_url")
+    for field, longest in TEXTS.items():
+        if not 0 < len(getattr(command, field).strip()) <= longest:
+            raise InvalidQualification(f"{field} has 1 to {longest} characters.", field=field)
+    _check_address(command.endpoint_url)
     if command.valid_from >= command.valid_until:
         raise InvalidQualification("valid_from must be before valid_until.", field="valid_until")
     qualification = Qualification.objects.create(
@@ -93,3 +94,14 @@ def revoke_qualification(command: RevokeQualification, *, actor: str, now: datet
         reason=command.reason,
         now=now,
     )
+    cancel_unqualified_orders(actor=actor, now=now)
+
+
+def _check_address(text: str) -> None:
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and bool(url.hostname)
+    except ValueError:  # such as an unfinished IPv6 address
+        good = False
+    if not good:
+        raise InvalidQualification("endpoint_url must be an http or https address.", field="endpoint_url")

@@ -26,8 +26,9 @@ class RegisterSite:
 @transaction.atomic
 def register_site(command: RegisterSite, *, actor: str, now: datetime) -> Site:
     """Raises `InvalidSite`, `NotFound` for the provider, and `SiteExists`."""
-    if not command.name.strip() or not command.region.strip():
-        raise InvalidSite("A site needs a name and a region.", field="name")
+    for field, longest in (("name", 80), ("region", 40)):
+        if not 0 < len(getattr(command, field).strip()) <= longest:
+            raise InvalidSite(f"A site's {field} has 1 to {longest} characters.", field=field)
     if not Party.objects.filter(id=command.provider_id, kind=PartyKind.PROVIDER).exists():
         raise NotFound(f"There is no provider {command.provider_id}.", provider=str(command.provider_id))
     site, created = Site.objects.get_or_create(

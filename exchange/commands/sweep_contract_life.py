@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from exchange.models import Contract, ContractState, Intake, IntakeKind, SequencerState
 from exchange.sequencer.intake import Submission, lock_line, submit_all
+from exchange.unqualified_orders import cancel_unqualified_orders
 from ledger.actions import record_action
 
 ACTOR = "clock"
@@ -18,13 +19,15 @@ ACTOR = "clock"
 def sweep_contract_life(now: datetime) -> list[int]:
     """Put every gate that is due into the line and move contracts into and out of delivery.
 
-    Returns the numbers of the commands. It may run at any time: what waits in the line already is not repeated.
+    Sell orders of providers whose qualification is over are cancelled. Returns the numbers of the commands. It may run
+    at any time: what waits in the line already is not repeated.
     """
     due = _due_gates(now)
     seqs: list[int] = []
     if due:
         lock_line()
         seqs = submit_all([each for each in _due_gates(now) if not _waits(each)], now=now)
+    seqs += cancel_unqualified_orders(actor=ACTOR, now=now)
     _move(Q(state=ContractState.CLOSED, delivery_start__lte=now), ContractState.DELIVERING, now)
     _move(Q(state=ContractState.DELIVERING, delivery_end__lte=now), ContractState.DELIVERED, now)
     return seqs

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exchange.models import CapacityAllocation, CapacityDeclaration, Contract, Qualification, Site
-from ledger.chart import Role
-from ledger.models import Account
+from exchange.models import CapacityAllocation, CapacityDeclaration, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +29,6 @@ class SiteView:
     tokens_per_s: int
     declared_at: datetime | None
     allocations: tuple[AllocationView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class QualificationView:
-    id: int
-    provider_id: int
-    provider: str
-    product_code: str
-    endpoint_url: str
-    model_name: str
-    access: str
-    entitlement_attested_by: str
-    probe_evidence: str
-    valid_from: datetime
-    valid_until: datetime
-    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,53 +59,6 @@ def list_sites(provider_id: int | None = None) -> list[SiteView]:
         view = AllocationView(row.product.code, row.window_seconds, row.ppm)
         allocations.setdefault(row.declaration_id, []).append(view)
     return [_site(site, declarations.get(site.id), allocations) for site in sites]
-
-
-def list_qualifications(provider_id: int | None = None) -> list[QualificationView]:
-    """Qualifications of a provider, or all, newest first."""
-    rows = Qualification.objects.select_related("provider", "product").order_by("-id")
-    if provider_id is not None:
-        rows = rows.filter(provider_id=provider_id)
-    return [
-        QualificationView(
-            id=row.id,
-            provider_id=row.provider_id,
-            provider=row.provider.code,
-            product_code=row.product.code,
-            endpoint_url=row.endpoint_url,
-            model_name=row.model_name,
-            access=row.access,
-            entitlement_attested_by=row.entitlement_attested_by,
-            probe_evidence=row.probe_evidence,
-            valid_from=row.valid_from,
-            valid_until=row.valid_until,
-            revoked_at=row.revoked_at,
-        )
-        for row in rows
-    ]
-
-
-def list_obligations(provider_id: int | None = None) -> list[ObligationView]:
-    """Obligation accounts of a provider, or of all, by start of delivery."""
-    accounts = Account.objects.filter(role=Role.OBLIGATION).select_related("party")
-    if provider_id is not None:
-        accounts = accounts.filter(party_id=provider_id)
-    contracts = {row.asset_id: row for row in Contract.objects.filter(asset_id__in=accounts.values("asset_id"))}
-    views = [
-        ObligationView(
-            provider_id=account.party_id,
-            provider=account.party.code,
-            symbol=contracts[account.asset_id].symbol,
-            contract_state=contracts[account.asset_id].state,
-            delivery_start=contracts[account.asset_id].delivery_start,
-            delivery_end=contracts[account.asset_id].delivery_end,
-            capacity_tokens=-(account.floor or 0),
-            owed_tokens=-account.balance,
-            offered_tokens=account.held,
-        )
-        for account in accounts
-    ]
-    return sorted(views, key=lambda view: (view.delivery_start, view.symbol, view.provider))
 
 
 def _site(

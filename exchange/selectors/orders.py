@@ -12,7 +12,7 @@ from django.db.models import Q
 from exchange.errors import OrderNotFound
 from exchange.matching.lifecycle import OrderStatus
 from exchange.matching.types import Side, TimeInForce
-from exchange.models import Contract, Fill, Intake, IntakeKind, Order
+from exchange.models import Contract, Fill, Intake, IntakeKind, IntakeResult, Order
 from exchange.rows import product_terms
 
 MAX_PAGE = 1_000
@@ -98,14 +98,18 @@ def list_orders(
 
 
 def get_order(party_id: int, order_id: int) -> OrderView:
-    """An own order, decided or not. Raises `OrderNotFound`, also for somebody else's."""
+    """An own order, decided or not; one that could not be processed is rejected.
+
+    Raises `OrderNotFound`, also for somebody else's.
+    """
     row = Order.objects.filter(id=order_id, party_id=party_id).first()
     if row is not None:
         return _view(row, _names([row.contract_id])[row.contract_id])
     placed = Intake.objects.filter(seq=order_id, kind=IntakeKind.PLACE_ORDER, party_id=party_id).first()
     if placed is None:
         raise OrderNotFound(f"There is no order {order_id}.", order_id=str(order_id))
-    return _pending(placed, party_id, _names([placed.contract_id])[placed.contract_id])
+    failures = IntakeResult.objects.filter(seq=order_id, result__status="failed").values_list("result__code", flat=True)
+    return _without_row(placed, party_id, _names([placed.contract_id])[placed.contract_id], failures.first())
 
 
 def find_order_by_client_id(party_id: int, client_order_id: str) -> OrderView:
@@ -165,7 +169,7 @@ def _view(row: Order, names: _Names) -> OrderView:
     )
 
 
-def _pending(placed: Intake, party_id: int, names: _Names) -> OrderView:
+def _without_row(placed: Intake, party_id: int, names: _Names, failure: str | None) -> OrderView:
     payload: dict[str, Any] = placed.payload
     return OrderView(
         id=placed.seq,
@@ -178,8 +182,8 @@ def _pending(placed: Intake, party_id: int, names: _Names) -> OrderView:
         remaining_lots=payload["lots"],
         time_in_force=TimeInForce(payload["time_in_force"]),
         overage_permille=payload["overage_permille"],
-        status=OrderStatus.PENDING,
-        close_reason="",
+        status=OrderStatus.PENDING if failure is None else OrderStatus.REJECTED,
+        close_reason=failure or "",
         client_order_id=placed.client_order_id,
         offer_id=payload.get("offer_id"),
         placed_at=placed.received_at,

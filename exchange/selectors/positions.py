@@ -98,13 +98,13 @@ def list_own_positions(
     wanted = Q(buyer_id=party_id) | Q(provider_id=party_id)
     if states is not None:
         wanted &= Q(contract_id__in=Contract.objects.filter(state__in=states).values("id"))
+    if symbol is not None:
+        wanted &= Q(contract_id__in=Contract.objects.filter(symbol=symbol).values("id"))
     mine = _pool(wanted)
-    rows = Contract.objects.filter(id__in={position.contract_id for position in mine})
-    contracts = {row.id: row for row in (rows if symbol is None else rows.filter(symbol=symbol))}
+    contracts = Contract.objects.in_bulk({position.contract_id for position in mine})
     pooled: dict[tuple[int, bool, str | None], list[Position]] = {}
     for position in mine:
-        if (contract := contracts.get(position.contract_id)) is None:
-            continue
+        contract = contracts[position.contract_id]
         bought = position.buyer_id == party_id
         other = position.provider_code if bought else position.buyer_code
         key = (contract.id, bought, None if contract.state in BEFORE_GATE else other)

@@ -42,9 +42,3 @@ def failed() -> Answer:
         "category": Category.BUSY.value,
         "message": "The command could not be processed and changed nothing. An operator has been told.",
     }
-
-
-def raise_unless_accepted(answer: Mapping[str, Any]) -> None:
-    """Raises `RefusedCommand` for a refusal and for a failure."""
-    if answer["status"] != "accepted":
-        raise RefusedCommand(answer)

@@ -137,10 +137,12 @@ def _back_url(model_admin: RecordAdmin, subject: Model | None) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=(subject.pk,))
 
 
-def text_field(label: str, *, help_text: str = "", required: bool = True, **attributes: str) -> forms.CharField:
+def text_field(
+    label: str, *, help_text: str = "", required: bool = True, max_length: int = 80, **attributes: str
+) -> forms.CharField:
     """One line of text."""
     widget = UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", **attributes})
-    return forms.CharField(label=label, help_text=help_text, required=required, widget=widget)
+    return forms.CharField(label=label, help_text=help_text, required=required, max_length=max_length, widget=widget)
 
 
 def number_field(

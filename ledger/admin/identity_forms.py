@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.password_validation import validate_password
-from django.core.validators import validate_slug
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -27,15 +26,14 @@ class RegisterPartyForm(CommandForm):
     intro = "A legal holder of accounts. Its code is its public name: it appears on statements and never changes."
     submit = "Register the party"
 
-    code = text_field("Code", help_text="Small letters, digits and hyphens, such as north-compute.")
-    name = text_field("Name")
+    code = text_field("Code", help_text="Small letters, digits and hyphens, such as north-compute.", max_length=40)
+    name = text_field("Name", max_length=120)
     kind = choice_field("Kind", [(kind.value, kind.label) for kind in PartyKind if kind is not PartyKind.HOUSE])
 
     def clean_code(self) -> str:
         code: str = self.cleaned_data["code"]
-        validate_slug(code)
-        if len(code) > 40 or Party.objects.filter(code=code).exists():
-            raise forms.ValidationError("The code is longer than 40 characters, or taken.")
+        if Party.objects.filter(code=code).exists():
+            raise forms.ValidationError("This code is taken.")
         return code
 
     def act(self) -> Done:
@@ -51,7 +49,7 @@ class AddMemberForm(CommandForm):
     intro = "A login that acts for a party. A person who exists already keeps the password they have."
     submit = "Add the person"
 
-    username = text_field("User name")
+    username = text_field("User name", max_length=150)
     password = password_field(
         "Password", help_text="At least ten characters. They can change it after the first login."
     )
@@ -87,7 +85,7 @@ class IssueKeyForm(CommandForm):
     intro = "The key is shown once, on the next page. Only a hash of it is kept."
     submit = "Issue the key"
 
-    label = text_field("Label", help_text="What it is for; people see it in the list of keys.", maxlength="80")
+    label = text_field("Label", help_text="What it is for; people see it in the list of keys.", max_length=80)
     scopes = forms.MultipleChoiceField(
         label="Scopes",
         choices=[(scope.value, scope.value) for scope in Scope],

@@ -8,9 +8,11 @@ from django.urls import reverse
 
 from ledger import transfers
 from ledger.admin.command_forms import CommandForm, Done, choice_field, decimal_field, text_field
-from ledger.chart import AssetKind
-from ledger.models import Asset, Party
+from ledger.chart import AssetKind, Role
+from ledger.errors import InsufficientFunds
+from ledger.models import Account, Asset, Party
 from ledger.money import format_micros, parse_micros
+from ledger.templatetags.amounts import group_digits
 
 
 class _TransferForm(CommandForm):
@@ -28,24 +30,37 @@ class _TransferForm(CommandForm):
         super().__init__(*arguments, **options)
         self.party = party
         currencies = Asset.objects.filter(kind=AssetKind.CURRENCY).order_by("code")
-        self.choose_from("currency", [(str(asset.pk), asset.code) for asset in currencies])
+        self.codes = {str(asset.pk): asset.code for asset in currencies}
+        self.choose_from("currency", list(self.codes.items()))
 
     def act(self) -> Done:
-        micros = parse_micros(self.cleaned_data["amount"])
+        currency, micros = self.cleaned_data["currency"], parse_micros(self.cleaned_data["amount"])
         transfer = transfers.deposit if self.kind == "deposit" else transfers.withdraw
-        posted = transfer(
-            self.party.pk,
-            int(self.cleaned_data["currency"]),
-            micros,
-            reference=self.cleaned_data["reference"],
-            actor=self.access.actor,
-            now=self.now,
-        )
+        try:
+            posted = transfer(
+                self.party.pk,
+                int(currency),
+                micros,
+                reference=self.cleaned_data["reference"],
+                actor=self.access.actor,
+                now=self.now,
+            )
+        except InsufficientFunds as short:  # the door speaks of micros, as it does not know money from tokens
+            free = _amount(self._free_micros(int(currency)))
+            raise InsufficientFunds(f"No more than {free} {self.codes[currency]} is free.", field="amount") from short
         told = "was booked before; nothing changed" if posted.repeated else "is booked"
         return Done(
-            f"The {self.kind} of {format_micros(micros)} for {self.party} {told}.",
+            f"The {self.kind} of {_amount(micros)} {self.codes[currency]} for {self.party} {told}.",
             reverse("admin:ledger_party_change", args=(self.party.pk,)),
         )
+
+    def _free_micros(self, currency_id: int) -> int:
+        cash = Account.objects.filter(party=self.party, asset=currency_id, role=Role.CASH).first()
+        return 0 if cash is None else cash.balance - cash.held - (cash.floor or 0)
+
+
+def _amount(micros: int) -> str:
+    return group_digits(format_micros(micros))
 
 
 class DepositForm(_TransferForm):

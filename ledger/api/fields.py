@@ -39,6 +39,15 @@ class TextField(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+class JsonIntegerField(serializers.IntegerField):
+    """A JSON integer; texts that Python would take for one, such as "1_0", are not."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
 @extend_schema_field({"type": "string", "pattern": AMOUNT_PATTERN, "example": "4.210000"})
 class MicrosField(serializers.Field[int, Any, str, Any]):
     """An amount or price: integer micros inside, a decimal string with six fraction digits outside."""

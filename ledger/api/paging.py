@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -77,8 +78,12 @@ def _names(order: Sequence[str]) -> list[str]:
 
 
 def _cursor(row: Model, order: Sequence[str]) -> str:
-    values = [str(getattr(row, name)) for name in _names(order)]
+    values = [_text(getattr(row, name)) for name in _names(order)]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _text(value: Any) -> str:
+    return str(value.astimezone(UTC) if isinstance(value, datetime) else value)
 
 
 def _after(model: type[Model], order: Sequence[str], cursor: str) -> Q:
@@ -102,6 +107,8 @@ def _values(model: type[Model], names: Sequence[str], cursor: str) -> list[Any]:
             model._meta.get_field(name).clean(text, None)  # type: ignore[union-attr]  # never a relation
             for name, text in zip(names, texts, strict=True)
         ]
-    except (ValueError, TypeError, ValidationError, RecursionError):
+        if texts != [_text(value) for value in values]:
+            raise ValueError(cursor)
+    except (ValueError, TypeError, OverflowError, ValidationError, RecursionError):
         raise InvalidCursor("The cursor is not one that this list gave out.", field="cursor") from None
     return values

@@ -71,6 +71,8 @@ def _published(key: SigningKey) -> dict[str, Any]:
     jwk: dict[str, Any] = {**key.public_jwk, "status": key.state, "nbf": int(key.valid_from.timestamp())}
     if key.valid_until is not None:
         jwk["exp"] = int(key.valid_until.timestamp())
+    if key.state == KeyState.REVOKED:
+        jwk["revoked"] = {"revoked_at": int((key.valid_until or key.valid_from).timestamp())}
     return jwk
 
 

@@ -474,8 +474,15 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="account",
             constraint=models.CheckConstraint(
-                condition=models.Q(("floor__isnull", False), ("role__in", ["external", "debt"]), _connector="OR"),
+                condition=models.Q(("floor__isnull", False), ("role__in", ["debt", "external"]), _connector="OR"),
                 name="account_floor_by_role",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("floor__isnull", True), ("floor__gte", 0), ("role", "obligation"), _connector="OR"),
+                name="account_credit_for_obligations_alone",
             ),
         ),
         migrations.AddConstraint(

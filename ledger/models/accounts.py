@@ -61,7 +61,11 @@ class Account(models.Model):
             models.CheckConstraint(name="account_held_not_negative", condition=Q(held__gte=0)),
             models.CheckConstraint(
                 name="account_floor_by_role",
-                condition=Q(floor__isnull=False) | Q(role__in=[role.value for role in UNBOUNDED_ROLES]),
+                condition=Q(floor__isnull=False) | Q(role__in=sorted(UNBOUNDED_ROLES)),
+            ),
+            models.CheckConstraint(
+                name="account_credit_for_obligations_alone",
+                condition=Q(floor__isnull=True) | Q(floor__gte=0) | Q(role=Role.OBLIGATION.value),
             ),
             models.CheckConstraint(name="account_debt_not_positive", condition=~Q(role="debt") | Q(balance__lte=0)),
         ]

@@ -20,3 +20,7 @@ SELECT make_append_only('ledger_batch');
 SELECT make_append_only('ledger_accountchange');
 SELECT make_append_only('ledger_actionlog');
 SELECT make_append_only('ledger_idempotentrequest');
+
+-- What an amount is counted in, and whose it is, stays what it was when it was posted.
+REVOKE UPDATE, DELETE, TRUNCATE ON ledger_asset, ledger_party FROM tokenbourse_app;
+GRANT UPDATE (name) ON ledger_party TO tokenbourse_app;

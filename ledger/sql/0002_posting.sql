@@ -104,6 +104,9 @@ CREATE TRIGGER ledger_apply_entries AFTER INSERT ON ledger_entry
     REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION ledger_apply_entries();
 ALTER TABLE ledger_entry ENABLE ALWAYS TRIGGER ledger_apply_entries;
 
+-- Whoever may execute it could put it on a temporary table of their own and move balances without entries.
+REVOKE EXECUTE ON FUNCTION ledger_apply_entries() FROM PUBLIC;
+
 -- Raise or lower what accounts hold back. The CHECK on the account decides whether it may.
 CREATE FUNCTION ledger_change_held(ids bigint[], deltas bigint[]) RETURNS void LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan AS $$

@@ -12,10 +12,12 @@ from ledger.admin.command_forms import CommandForm, Done, ReasonForm, choice_fie
 from ledger.errors import InvalidAmount
 from ledger.models import Party, PartyKind
 from ledger.money import parse_micros
+from ledger.templatetags.amounts import percent
 from settlement.commands.register_meter import RegisterMeter, register_meter
 from settlement.commands.retry_job import RetryJob, retry_job
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
 from settlement.models import MeterSide, SettlementJob
+from settlement.splits import WHOLE_PPM
 
 MICROS_PER_PPM = 100  # a percentage in micros of a percent, to parts per million
 SHARE_ROLES = ("compute", "model", "dataset", "power", "platform")
@@ -33,7 +35,7 @@ class RegisterMeterForm(CommandForm):
     field_of: ClassVar[Mapping[str, str]] = {"side": "party"}
 
     party = choice_field("Party")
-    code = text_field("Code", help_text="What the meter writes as CloudEvents source.", maxlength="80")
+    code = text_field("Code", help_text="What the meter writes as CloudEvents source.", max_length=80)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -84,6 +86,9 @@ class SetShareScheduleForm(CommandForm):
             for role in SHARE_ROLES
             if data[f"{role}_percent"]
         }
+        shared_ppm = sum(weight["ppm"] for weight in weights.values())
+        if shared_ppm != WHOLE_PPM:
+            raise InvalidAmount(f"The parts sum to {percent(shared_ppm)}, not to 100 %.")
         command = SetShareSchedule(int(data["provider"]), data["product"], weights)
         schedule = set_share_schedule(command, actor=self.access.actor, now=self.now)
         url = reverse("admin:settlement_shareschedule_change", args=(schedule.pk,))

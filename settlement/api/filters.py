@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django_filters import rest_framework as filters  # type: ignore[import-untyped]
 
+from ledger.api.filters import InstantFilter
 from settlement.models import RunKind, Statement
 
 
@@ -13,8 +14,8 @@ class StatementFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
     currency = filters.CharFilter("currency__code", label="Currency code.")
     run_kind = filters.ChoiceFilter("run__kind", choices=RunKind.choices, label="Kind of settlement run.")
     party = filters.CharFilter("party__code", label="Code of the party; of use to auditors.")
-    period_from = filters.IsoDateTimeFilter("run__period_start", "gte", label="Earliest start of the period.")
-    period_before = filters.IsoDateTimeFilter("run__period_start", "lt", label="Start of the period before this.")
+    period_from = InstantFilter("run__period_start", "gte", label="Earliest start of the period.")
+    period_before = InstantFilter("run__period_start", "lt", label="Start of the period before this.")
 
     class Meta:
         model = Statement

@@ -43,7 +43,9 @@ def set_share_schedule(command: SetShareSchedule, *, actor: str, now: datetime) 
     product = find_product(command.product_code)
     weights = {role: dict(part) for role, part in command.weights.items()}
     named = {part["party"] for part in weights.values() if isinstance(part.get("party"), str)}
-    known = dict(Party.objects.filter(code__in=named).values_list("code", "id"))
+    # The house is paid by fees; no statement would cover a share of its own.
+    holders = Party.objects.filter(code__in=named).exclude(kind=PartyKind.HOUSE)
+    known = dict(holders.values_list("code", "id"))
     version = ShareSchedule.objects.filter(provider=provider, product=product).count() + 1
     parse_schedule(version, weights, provider.code, known)
     schedule = ShareSchedule.objects.create(

@@ -16,7 +16,6 @@ from typing import Any
 
 from django.db import transaction
 
-from ledger.money import MAX_AMOUNT
 from settlement.errors import BatchTooLarge
 from settlement.metering.context import MeteredContract, MeteringContext, load_context, window_starts
 from settlement.metering.envelope import BadEvent, EventKind, UsageReport, event_id_of, parse_event
@@ -27,6 +26,9 @@ from settlement.models import MeterSide
 
 MAX_BATCH = 10_000
 CLOCK_TOLERANCE = timedelta(minutes=5)  # how far ahead of ours a meter's clock may run
+# A billion contract tokens. No request comes near, and what any number of events sums up to then fits 64 bits: nobody
+# can report so much that a contract cannot be settled.
+MAX_EVENT_MILLITOKENS = 10**12
 
 
 class ItemStatus(StrEnum):
@@ -145,8 +147,9 @@ def _measure(report: UsageReport, contract: MeteredContract, now: datetime) -> t
         )
     else:
         millitokens = weigh(extraction.buckets, contract.weights)
-    if millitokens > MAX_AMOUNT:
-        return buckets, 0, "count_out_of_range", "The counts come to more than 64 bits hold."
+    if millitokens > MAX_EVENT_MILLITOKENS:
+        detail = f"The counts come to more than {MAX_EVENT_MILLITOKENS} thousandths of a contract token."
+        return buckets, 0, "count_out_of_range", detail
     return buckets, millitokens, "", ""
 
 

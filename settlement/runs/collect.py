@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from django.db.models import Q
+
 from ledger import journal
 from ledger.accounts import AccountState, load_accounts
 from ledger.chart import AccountKey, Role
 from ledger.drafts import Leg, TransactionDraft
 from ledger.models import Account, Transaction
-from settlement.adjustments import adjustment_reference, cover, draft_adjustment
+from settlement.adjustments import adjustment_reference, claimed_account, cover, draft_adjustment
 from settlement.errors import LedgerDisagrees
 from settlement.market import SettledContract, load_parties
 from settlement.postings import SOURCE, PartyRef
@@ -95,9 +97,10 @@ def _payments(debtor: PartyRef, contract: SettledContract, prefix: str) -> list[
     cash = AccountKey(debtor.id, contract.currency_id, Role.CASH)
     debt = AccountKey(debtor.id, contract.currency_id, Role.DEBT)
     free = _free(load_accounts([cash]).get(cash))
-    claims = Account.objects.filter(
-        asset_id=contract.currency_id, role=Role.CLAIM, qualifier=debtor.code, balance__gt=0
-    ).order_by("party_id")
+    on_debtor = Q(qualifier=debtor.code) | Q(qualifier__startswith=f"{debtor.code}/")
+    claims = Account.objects.filter(on_debtor, asset_id=contract.currency_id, role=Role.CLAIM, balance__gt=0).order_by(
+        "party_id", "qualifier"
+    )
     creditors = load_parties(claim.party_id for claim in claims)
     drafts = []
     for claim in claims:
@@ -105,19 +108,14 @@ def _payments(debtor: PartyRef, contract: SettledContract, prefix: str) -> list[
         if paid <= 0:
             break
         free -= paid
-        creditor = AccountKey(claim.party_id, contract.currency_id, Role.CASH)
+        key = AccountKey(claim.party_id, contract.currency_id, Role.CLAIM, claim.qualifier)
         drafts.append(
             TransactionDraft(
                 kind=CLEAR_DEBT,
                 source=SOURCE,
-                reference=f"{prefix}/{debtor.code}/{creditors[claim.party_id].code}/{CLEAR_DEBT}",
+                reference=f"{prefix}/{claim.qualifier}/{creditors[claim.party_id].code}/{CLEAR_DEBT}",
                 effective_at=contract.delivery_end,
-                legs=(
-                    Leg(cash, -paid),
-                    Leg(debt, paid),
-                    Leg(creditor, paid),
-                    Leg(creditor._replace(role=Role.CLAIM, qualifier=debtor.code), -paid),
-                ),
+                legs=(Leg(cash, -paid), Leg(debt, paid), Leg(claimed_account(key), paid), Leg(key, -paid)),
             )
         )
     return drafts

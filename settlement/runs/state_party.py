@@ -66,7 +66,7 @@ def _compose(
 ) -> StatementCore:
     opening = (0, 0) if before is None else (before[1].balance, before[1].seq)
     chain = ChainLink(1) if before is None else ChainLink(before[0].sequence + 1, bytes(before[0].core_digest))
-    content = party_content(run, party, closing, opening_seq=opening[1])
+    content = party_content(run, party, closing)
     return StatementCore(
         party=party.code,
         currency=run.currency.code,

@@ -28,14 +28,15 @@ class PartyContent:
     splits: list[SplitFigure]
 
 
-def party_content(run: SettlementRun, party: Party, closing: ClosingBalance, *, opening_seq: int) -> PartyContent:
+def party_content(run: SettlementRun, party: Party, closing: ClosingBalance) -> PartyContent:
     """All a run did for a party. A later run's lines are its changes; what the meters said is always the whole."""
     if party.kind == PartyKind.HOUSE:
         positions = load_all_positions(run)
-        return PartyContent([line for position in positions for line in _house_lines(position, run.key)], [], [])
+        fees = [line for position in positions for line in _house_lines(position, run.key)]
+        return PartyContent(fees + _uncovered_lines(positions, closing, run.key), [], [])
     positions = load_party_positions(run, party.id)
     lines = [line for position in positions for line in _position_lines(position, party.id, run.key)]
-    uncovered = _uncovered_lines(positions, closing, run.key, opening_seq)
+    uncovered = _uncovered_lines(positions, closing, run.key)
     return PartyContent(
         lines=lines + uncovered + _unmatched_lines(run, party.id),
         metering=[_metering(each, party.id) for each in positions if _is_side(each, party.id)],
@@ -106,21 +107,21 @@ def _house_lines(position: SettledPosition, run_key: str) -> list[StatementLine]
 
 
 def _uncovered_lines(
-    positions: Sequence[SettledPosition], closing: ClosingBalance, run_key: str, opening_seq: int
+    positions: Sequence[SettledPosition], closing: ClosingBalance, run_key: str
 ) -> list[StatementLine]:
-    """What a payer still owes from an adjustment, and what its payees may still claim."""
+    """What a payer still owes from an adjustment, and what its payees may still claim.
+
+    Found by what this run posted, not by the statement's opening: another run may have closed in between.
+    """
     by_reference = {
         adjustment_reference(position.accounts, run_key): position
         for position in positions
         if position.earlier is not None
     }
-    entries = entries_with_refs(
-        closing.account_id, SOURCE, [DEBT_REF, CLAIM_REF], after_seq=opening_seq, until_seq=closing.seq
-    )
+    entries = entries_with_refs(closing.account_id, SOURCE, list(by_reference), [DEBT_REF, CLAIM_REF])
     return [
         _plain_line(by_reference[entry.reference], entry.ref, entry.micros, reference=entry.reference)
         for entry in entries
-        if entry.reference in by_reference
     ]
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from settlement.market import ended_unsettled
 from settlement.models import JobStep, RunKind, RunState, SettlementJob, SettlementRun
@@ -70,12 +71,12 @@ def create_due_runs(now: datetime, schedule: Schedule) -> list[int]:
         made.append(run.id)
     initial = SettlementRun.objects.filter(
         kind=RunKind.INITIAL, state=RunState.PUBLISHED, period_end__lte=now - schedule.final_lag
-    ).select_related("currency")
-    for run in initial.order_by("id"):
-        period = {"currency": run.currency, "period_start": run.period_start, "period_end": run.period_end}
-        if not SettlementRun.objects.filter(kind=RunKind.FINAL, **period).exists():
-            final = create_run(run.currency.code, run.period_start, run.period_end, RunKind.FINAL, actor=ACTOR, now=now)
-            made.append(final.id)
+    )
+    same_period = {name: OuterRef(name) for name in ("currency", "period_start", "period_end")}
+    done = SettlementRun.objects.filter(kind=RunKind.FINAL, **same_period)
+    for run in initial.exclude(Exists(done)).select_related("currency").order_by("id"):
+        final = create_run(run.currency.code, run.period_start, run.period_end, RunKind.FINAL, actor=ACTOR, now=now)
+        made.append(final.id)
     return made
 
 
@@ -100,7 +101,8 @@ def period_start(moment: datetime, period: timedelta) -> datetime:
 
 def _move_on(now: datetime) -> None:
     """Close and publish what is ready. Whoever finishes last does that; here it is only made sure."""
-    for run_id, state in SettlementRun.objects.exclude(state=RunState.PUBLISHED).values_list("id", "state"):
+    unpublished = SettlementRun.objects.exclude(state=RunState.PUBLISHED).order_by("id")
+    for run_id, state in unpublished.values_list("id", "state"):
         with transaction.atomic():
             if state == RunState.OPEN:
                 close_run(run_id, now=now)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
 from ledger.errors import NotFound
 from settlement.models import JobState, PositionSettlement, SettlementJob, SettlementRun
@@ -54,20 +54,10 @@ def list_jobs(run_id: int | None = None) -> QuerySet[SettlementJob]:
     return jobs if run_id is None else jobs.filter(run_id=run_id)
 
 
-def list_position_settlements(
-    *, run_id: int | None = None, contract_id: int | None = None, party_id: int | None = None
-) -> QuerySet[PositionSettlement]:
-    """What runs found for positions: cumulative figures (`outcome`), and what the meters said (`evidence`)."""
-    rows = PositionSettlement.objects.select_related("run__currency").order_by(
-        "run_id", "contract_id", "buyer_id", "provider_id"
-    )
-    if run_id is not None:
-        rows = rows.filter(run_id=run_id)
-    if contract_id is not None:
-        rows = rows.filter(contract_id=contract_id)
-    if party_id is not None:
-        rows = rows.filter(Q(buyer_id=party_id) | Q(provider_id=party_id))
-    return rows
+def list_position_settlements(run_id: int) -> QuerySet[PositionSettlement]:
+    """What a run found for positions: cumulative figures (`outcome`), and what the meters said (`evidence`)."""
+    rows = PositionSettlement.objects.filter(run_id=run_id).select_related("run__currency")
+    return rows.order_by("contract_id", "buyer_id", "provider_id")
 
 
 @dataclass(frozen=True, slots=True)

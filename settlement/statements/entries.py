@@ -33,19 +33,16 @@ def movements(account_id: int, *, after_seq: int, until_seq: int) -> tuple[Movem
         return tuple(Movement(kind, entries, int(micros)) for kind, entries, micros in cursor.fetchall())
 
 
-def entries_with_refs(
-    account_id: int, source: str, refs: list[str], *, after_seq: int, until_seq: int
-) -> list[RefEntry]:
-    """An account's entries in `(after_seq, until_seq]` of one source that carry one of these refs, in order."""
+def entries_with_refs(account_id: int, source: str, references: list[str], refs: list[str]) -> list[RefEntry]:
+    """An account's entries in the transactions of these references that carry one of these refs, in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT posted.reference, entry.ref, entry.amount
-              FROM ledger_entry entry JOIN ledger_transaction posted ON posted.id = entry.transaction_id
-             WHERE entry.account_id = %s AND entry.account_seq > %s AND entry.account_seq <= %s
-               AND posted.source = %s AND entry.ref = ANY(%s)
+              FROM ledger_transaction posted JOIN ledger_entry entry ON entry.transaction_id = posted.id
+             WHERE posted.source = %s AND posted.reference = ANY(%s) AND entry.account_id = %s AND entry.ref = ANY(%s)
              ORDER BY entry.account_seq
             """,
-            [account_id, after_seq, until_seq, source, refs],
+            [source, references, account_id, refs],
         )
         return [RefEntry(*row) for row in cursor.fetchall()]

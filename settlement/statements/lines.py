@@ -136,6 +136,7 @@ class _Writer:
         beneficiary: str | None = None,
     ) -> StatementLine:
         context = self.context
+        posted = posting is not None and bool(amount or value)  # what comes to nothing is not posted
         return StatementLine(
             contract=context.accounts.contract,
             window_start=context.window_start,
@@ -149,8 +150,8 @@ class _Writer:
             tokens=tokens,
             price_micros=price,
             beneficiary=beneficiary,
-            source=None if posting is None else SOURCE,
-            reference=None if posting is None else context.accounts.reference(context.run_key, posting),
+            source=SOURCE if posted else None,
+            reference=context.accounts.reference(context.run_key, posting) if posting and posted else None,
         )
 
     def cash(

@@ -27,6 +27,9 @@ LINE_WORDS: Mapping[str, str] = {
     "provider_fee": "Provider's fee",
     "share": "Share",
     "excess": "Use beyond the overage cap, not charged",
+    "unmatched": "Use without a position, not charged",
+    "debt": "Still to be paid",
+    "claim": "Still to be received",
 }
 MOVEMENT_WORDS: Mapping[str, str] = {
     "deposit": "Deposits",
@@ -37,6 +40,8 @@ MOVEMENT_WORDS: Mapping[str, str] = {
     "refund_short": "Refunds for tokens not delivered",
     "overage": "Use above positions",
     "damages": "Damages",
+    "adjustment": "Changes by a later run",
+    "clear_debt": "Debts paid",
 }
 MILLI = 1000
 

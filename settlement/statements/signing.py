@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,16 +20,6 @@ ALGORITHM = "Ed25519"
 TYPE = "tokenbourse-statement+jws"
 # `iat`, and what an auditor adds, are not registered header names; we check them ourselves.
 _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
-
-
-@dataclass(frozen=True, slots=True)
-class PublicKey:
-    """A key of the published set and when it may sign: from `not_before` until `not_after` or `revoked_at`."""
-
-    key: Ed25519PublicKey
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-    revoked_at: datetime | None = None
 
 
 class Signer:
@@ -73,27 +62,6 @@ class Signer:
 def key_id(key: Ed25519PublicKey) -> str:
     """RFC 7638 thumbprint."""
     return OKPKey.import_key(key).thumbprint()
-
-
-def jwks(keys: Iterable[PublicKey]) -> dict[str, Any]:
-    """The public key set. Retired keys stay in it, so that old statements verify; times are seconds since 1970."""
-    return {"keys": [_jwk(key) for key in keys]}
-
-
-def _jwk(key: PublicKey) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        **OKPKey.import_key(key.key).as_dict(private=False),
-        "kid": key_id(key.key),
-        "alg": ALGORITHM,
-        "use": "sig",
-    }
-    if key.not_before is not None:
-        value["nbf"] = _seconds(key.not_before)
-    if key.not_after is not None:
-        value["exp"] = _seconds(key.not_after)
-    if key.revoked_at is not None:
-        value["revoked"] = {"revoked_at": _seconds(key.revoked_at)}
-    return value
 
 
 def _seconds(moment: datetime) -> int:

@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Cannot read {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     report = verify(statement, keys, previous)
-    print(report.text())
+    print(report.text().encode("ascii", "backslashreplace").decode())  # whatever the terminal's encoding
     return 0 if report.ok else 1
 
 
@@ -247,14 +247,17 @@ def _base64url(text: str, what: str) -> bytes:
 
 def _keys(jwks: bytes) -> dict[str, dict[str, Any]]:
     """The Ed25519 keys of the set by RFC 7638 thumbprint, computed here, whatever names the set gives them."""
-    keys = {}
+    keys: dict[str, dict[str, Any]] = {}
     for key in _list(_object(_parse(jwks, "key set"), "the key set"), "keys"):
         if key.get("kty") == "OKP" and key.get("crv") == "Ed25519":
             x = _text(key, "x")
             if len(_base64url(x, "x")) != 32:
                 raise Fault("an Ed25519 key does not have 32 bytes")
             thumbprint = hashlib.sha256(_canonical({"crv": "Ed25519", "kty": "OKP", "x": x})).digest()
-            keys[base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode()] = key
+            kid = base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode()
+            if kid in keys:  # which of the two would say when it was valid?
+                raise Fault(f"the key set holds key {kid} twice")
+            keys[kid] = key
     if not keys:
         raise Fault("the key set holds no Ed25519 key")
     return keys
@@ -263,11 +266,11 @@ def _keys(jwks: bytes) -> dict[str, dict[str, Any]]:
 def _open_envelope(statement: bytes, keys: dict[str, dict[str, Any]]) -> tuple[bytes, list[str]]:
     """The payload's bytes and the key ids that signed them. Every signature present must be good."""
     envelope = _object(_parse(statement, "statement"), "the statement")
-    if set(envelope) != {"payload", "signatures"} or _canonical(envelope) != statement:
-        raise Fault("the envelope is not JWS General JSON in canonical form")
     payload, signatures = _text(envelope, "payload"), _list(envelope, "signatures")
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise Fault(f"there must be 1 to {MAX_SIGNATURES} signatures")
+    if set(envelope) != {"payload", "signatures"} or _canonical(envelope) != statement:
+        raise Fault("the envelope is not JWS General JSON in canonical form")
     signers = [_check_signature(signature, payload, keys) for signature in signatures]
     if len(set(signers)) != len(signers):
         raise Fault("one key signed twice")
@@ -334,7 +337,7 @@ def _lines(core: dict[str, Any]) -> str:
         level = pairs + level[len(level) - len(level) % 2 :]
     if _text(core, "lines_root") != level[0].hex():
         raise Fault("lines_root is not the Merkle root of the lines")
-    return f"{len(lines)}, root {level[0].hex()[:16]}…"
+    return f"{len(lines)}, root {level[0].hex()[:16]}..."
 
 
 def _balances(core: dict[str, Any]) -> str:
@@ -391,14 +394,14 @@ def _chain(core: dict[str, Any], previous: dict[str, Any] | None) -> str:
         return "first of its chain"
     named = _text(core, "previous_digest")
     if previous is None:
-        return f"number {sequence}; previous statement {named[:16]}… not given, not checked"
+        return f"number {sequence}; previous statement {named[:16]}... not given, not checked"
     if [previous.get(name) for name in ("party", "currency")] != [core["party"], core["currency"]]:
         raise Fault("the previous statement is another party's or another currency's")
     if previous.get("sequence") != sequence - 1 or hashlib.sha256(_canonical(previous)).hexdigest() != named:
         raise Fault("the previous statement is not the one named")
     if opening != _inner(_inner(previous, "balances"), "closing"):
         raise Fault("it does not open where the previous one closed")
-    return f"number {sequence}, follows {named[:16]}…"
+    return f"number {sequence}, follows {named[:16]}..."
 
 
 def _verified_core(statement: bytes, keys: dict[str, dict[str, Any]]) -> dict[str, Any]:

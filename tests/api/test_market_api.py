@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -108,11 +110,15 @@ def test_contracts_are_narrowed_and_paged_by_delivery(live: LiveMarket) -> None:
         ({"product": CODE, "state": "listed"}, 3),
         ({"state": "trading"}, 1),
         ({"delivery_from": "2026-12-01T15:00:00Z", "delivery_before": "2026-12-01T16:00:00Z"}, 2),
+        ({"delivery_from": "2026-12-02T14:00:00+23:00"}, 4),  # no offset that PostgreSQL takes
         ({"product": "NOPE"}, 0),
     ):
         assert len(api.get("contracts", query).ok()["items"]) == count, query
     for wrong in ({"state": "gone"}, {"delivery_from": "soon"}, {"produkt": CODE}, {"cursor": "WyIxIl0"}):
         assert api.get("contracts", wrong).status == 400, wrong
+    for start in ("2026-12-01", "2026-12-01 14:00:00", "2026-12-01 14:00:00+08:00", "0001-01-01 00:00:00+23:59"):
+        forged = urlsafe_b64encode(json.dumps([start, "1"]).encode()).decode()
+        api.get("contracts", {"cursor": forged}).problem(400, "invalid_cursor")
 
 
 def test_what_is_not_there_has_a_code_of_its_own(live: LiveMarket) -> None:

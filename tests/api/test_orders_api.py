@@ -172,12 +172,14 @@ def test_lists_are_narrowed_and_paged(live: LiveMarket) -> None:
     for query, status, code in (
         ({"status": "lost"}, 400, "invalid_request"),
         ({"placed_from": "yesterday"}, 400, "invalid_request"),
+        ({"placed_from": "0001-01-01T00:00:00+14:00"}, 400, "invalid_request"),
         ({"colour": "red"}, 400, "invalid_request"),
         ({"limit": "0"}, 400, "invalid_amount"),
         ({"limit": "501"}, 400, "invalid_amount"),
         ({"cursor": "x"}, 400, "invalid_cursor"),
         ({"cursor": "WzFd"}, 400, "invalid_cursor"),
         ({"cursor": "WyJhIl0"}, 400, "invalid_cursor"),
+        ({"cursor": "WyIxXzAiXQ"}, 400, "invalid_cursor"),  # "1_0", which Python takes for a number
         ({"contract": "a\0b"}, 400, "invalid_request"),
     ):
         api.get("orders", query).problem(status, code)

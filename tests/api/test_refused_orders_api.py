@@ -62,6 +62,8 @@ MALFORMED: list[tuple[dict[str, Any], set[str]]] = [
     ({"price": None}, {"price"}),
     ({"time_in_force": "fok"}, {"time_in_force"}),
     ({"overage_permille": 1001}, {"overage_permille"}),
+    ({"overage_permille": "1_0"}, {"overage_permille"}),
+    ({"overage_permille": True}, {"overage_permille"}),
     ({"overage_permile": 5}, {"overage_permile"}),
     ({"client_order_id": ""}, {"client_order_id"}),
     ({"client_order_id": 7}, {"client_order_id"}),
@@ -157,7 +159,7 @@ def test_scopes_part_reading_from_trading(live: LiveMarket) -> None:
 
 
 def test_a_browser_session_opens_nothing_here(live: LiveMarket) -> None:
-    member = add_member("ada", "a long password", live.provider, MembershipRole.OPERATOR, actor=ACTOR, now=NOW)
+    member = add_member("ada", "a long password", live.provider, MembershipRole.PROVIDER_STAFF, actor=ACTOR, now=NOW)
     api = Api(client=Client(enforce_csrf_checks=True, raise_request_exception=False, headers={"host": "localhost"}))
     api.client.force_login(member)
     before = state()

@@ -27,6 +27,7 @@ from settlement.metering.reconcile import RefusalReason, Side, Tolerance, UsageR
 from settlement.outcome_record import outcome_from_record, outcome_record
 from settlement.postings import PartyRef, PositionAccounts, draft_position, release_holds
 from settlement.splits import WHOLE_PPM, Recipient, Share, ShareSchedule, split
+from settlement.statements.lines import LineContext, buyer_lines, provider_lines
 
 START = datetime(2026, 12, 1, 14, tzinfo=UTC)
 ACCOUNTS = PositionAccounts("C@1", 2, 1, 10, PartyRef(21, "b"), PartyRef(22, "p"), "bond", "overage")
@@ -170,6 +171,29 @@ def test_postings_leave_no_escrow_entitlement_or_obligation_and_no_hold(
         for hold in draft.holds:
             held[hold.ref] += hold.delta
     assert (held["bond"], held["overage"]) == (-position.bond_micros, -position.overage_hold_micros)
+
+
+@given(terms(), positions())
+def test_lines_name_postings_that_exist_and_sum_to_what_those_changed(
+    contract: PositionTerms, position: PositionInput
+) -> None:
+    outcome = calculate(contract, position)
+    drafts = draft_position(outcome, ACCOUNTS, run_key="r", effective_at=START)
+    posted = {draft.reference: draft.legs for draft in drafts}
+    context = LineContext(
+        ACCOUNTS, "r", START, START, position.tokens, position.notional_micros, position.reference_price_micros, "S", 0
+    )
+    for account, lines in (
+        (ACCOUNTS.buyer_cash, buyer_lines(outcome, context)),
+        (ACCOUNTS.provider_cash, provider_lines(outcome, context)),
+    ):
+        sums: dict[str, int] = defaultdict(int)
+        for line in lines:
+            if line.reference is not None:
+                sums[line.reference] += line.amount_micros
+        moved = {ref: sum(leg.amount for leg in legs if leg.account == account) for ref, legs in posted.items()}
+        assert {ref: moved[ref] for ref in sums} == sums
+        assert sum(sums.values()) == sum(moved.values())
 
 
 @given(terms(), positions(), st.integers(0, 10**6))

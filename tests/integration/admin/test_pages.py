@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from django.db import connections
@@ -104,6 +105,17 @@ def test_no_page_loads_anything_from_outside(settled: Site) -> None:
     for asset in Path(CHECKOUT).glob("*/static/**/*.*"):
         if asset.suffix in (".css", ".js"):
             assert not re.search(r"(https?:)?//\w+\.", asset.read_text()), asset
+
+
+def test_every_link_leads_somewhere(settled: Site) -> None:
+    linked: dict[str, str] = {}
+    for path in (*PUBLIC, *OF_AUDIT):
+        for tag, values in Page(settled.auditor.text(path)).tags:
+            if tag == "a" and (address := values.get("href")):
+                linked[urljoin(path, address).partition("#")[0]] = path
+    assert "/api/docs" in linked
+    for address, path in linked.items():
+        assert settled.auditor.get(address).status_code in (200, 302), (address, path)
 
 
 def test_our_own_pages_need_no_inline_script_or_style_and_are_not_allowed_any(settled: Site) -> None:

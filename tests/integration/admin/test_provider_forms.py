@@ -186,7 +186,9 @@ def test_a_share_schedule_sums_to_the_whole(site: Site) -> None:
         "model_party": "model-lab",
     }
     before = ShareSchedule.objects.count()
-    assert site.provider.post(url, **data).status_code == 422
+    refused = site.provider.post(url, **data)
+    assert refused.status_code == 422
+    assert "The parts sum to 99.5 %, not to 100 %." in refused.content.decode()
     assert ShareSchedule.objects.count() == before
     assert site.provider.post(url, **data | {"power_percent": "0.5"}).status_code == 302
     latest = ShareSchedule.objects.latest("id")

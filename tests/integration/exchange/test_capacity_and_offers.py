@@ -27,8 +27,9 @@ from exchange.errors import (
     UnknownContract,
     UnknownProduct,
 )
-from exchange.models import CapacityDeclaration, Intake, Offer, Order
-from exchange.selectors.capacity import list_obligations, list_sites
+from exchange.models import CapacityDeclaration, ContractState, Intake, Offer, Order
+from exchange.selectors.capacity import list_sites
+from exchange.selectors.exposure import list_exposures
 from exchange.selectors.offers import get_offer, list_offers
 from ledger.chart import Role
 from ledger.errors import DomainError
@@ -56,6 +57,12 @@ def three_windows(market: Market) -> None:
     market.sweep()
 
 
+def capacities(market: Market) -> dict[str, int]:
+    """What the provider may sell in each contract."""
+    exposures = list_exposures(ContractState.values, provider_ids=[market.provider.id])
+    return {each.obligation.symbol: each.obligation.capacity_tokens for each in exposures}
+
+
 def test_capacity_becomes_the_floor_of_the_obligation_with_evidence(market: Market) -> None:
     assert market.tokens(market.provider, Role.OBLIGATION).floor == -10_000 * HOUR
     market.declare(20_000, ppm=250_000)
@@ -74,10 +81,26 @@ def test_capacity_below_what_is_sold_or_on_offer_is_refused_and_changes_nothing(
     assert refusal.value.fields["capacity_tokens"] == str(2_777 * HOUR)
     assert (refusal.value.fields["sold_tokens"], refusal.value.fields["offered_tokens"]) == ("1000000", "9000000")
     assert CapacityDeclaration.objects.count() == 1
-    assert {view.capacity_tokens for view in list_obligations(market.provider.id)} == {36_000_000}
+    assert set(capacities(market).values()) == {36_000_000}
     market.declare(2_778)
-    assert {view.capacity_tokens for view in list_obligations(market.provider.id)} == {2_778 * HOUR}
+    assert set(capacities(market).values()) == {2_778 * HOUR}
     check_exchange()
+
+
+def test_what_is_sold_keeps_its_part_of_the_site_until_it_is_delivered(market: Market) -> None:
+    market.offer(360, 400)
+    market.buy(market.party("buyer-1", micros=1_000_000_000), 360, 400)
+    market.clock.at = market.contract.gate_close
+    market.sweep()
+    half_past = START + timedelta(minutes=30)
+    market.list_window(half_past, 600, gate_close=half_past)  # still trades while the sold hour is delivered
+    for at in (market.contract.gate_close, START + timedelta(minutes=10)):
+        market.clock.at = at
+        market.sweep()
+        with pytest.raises(CapacityExceeded):
+            market.declare(10_000, seconds=600)
+    market.clock.at = START + timedelta(hours=1)
+    market.declare(10_000, seconds=600)
 
 
 def test_sites_of_a_provider_add_up_and_a_later_contract_gets_them(market: Market) -> None:
@@ -86,7 +109,7 @@ def test_sites_of_a_provider_add_up_and_a_later_contract_gets_them(market: Marke
     command = DeclareCapacity(market.provider.id, second.id, basis, (Allocation(market.product.id, HOUR, 1_000_000),))
     declare_capacity(command, actor=ACTOR, now=NOW)
     market.list_window(START + timedelta(hours=1))
-    assert [view.capacity_tokens for view in list_obligations(market.provider.id)] == [15_000 * HOUR] * 2
+    assert list(capacities(market).values()) == [15_000 * HOUR] * 2
     assert [(site.name, site.tokens_per_s) for site in list_sites(market.provider.id)] == [
         ("second", 5_000),
         ("site", 10_000),
@@ -103,10 +126,10 @@ def test_overlapping_windows_of_all_lengths_share_one_site(market: Market) -> No
     assert refusal.value.fields == {"total_ppm": 1_000_001, "limit_ppm": 1_000_000}
     declare(Allocation(market.product.id, HOUR, 600_000), Allocation(market.product.id, 86_400, 400_000))
     day = market.list_window(START.replace(hour=0) + timedelta(days=1), 86_400)
-    capacity = {view.symbol: view.capacity_tokens for view in list_obligations(market.provider.id)}
+    capacity = capacities(market)
     assert capacity[day.symbol] == 4_000 * 86_400
     declare()
-    assert {view.capacity_tokens for view in list_obligations(market.provider.id)} == {0}
+    assert set(capacities(market).values()) == {0}
 
 
 @pytest.mark.parametrize(

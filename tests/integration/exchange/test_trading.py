@@ -9,8 +9,6 @@ from django.db import transaction
 
 from exchange.commands.cancel_order import CancelOrder, cancel_order
 from exchange.commands.halt_contract import HaltContract, ResumeContract, halt_contract, resume_contract
-from exchange.commands.post_offer import PostOffer, post_offer
-from exchange.commands.qualify_provider import RevokeQualification, revoke_qualification
 from exchange.errors import (
     ClientOrderIdConflict,
     ContractClosed,
@@ -23,7 +21,7 @@ from exchange.errors import (
     UnknownContract,
 )
 from exchange.matching.types import Side, TimeInForce
-from exchange.models import ContractMarket, Fill, Intake, Order, Qualification, SequencerBatch
+from exchange.models import ContractMarket, Fill, Intake, Order, SequencerBatch
 from exchange.selectors.market import get_book, list_trades
 from exchange.selectors.orders import get_order, list_fills
 from ledger.chart import AccountKey, Role
@@ -249,15 +247,6 @@ def test_a_halt_stops_orders_but_not_cancels(market: Market) -> None:
     assert market.results([again.seq])[0]["code"] == "wrong_contract_state"
     with pytest.raises(InvalidOrder):
         halt_contract(HaltContract(SYMBOL, " "), actor="operator", now=NOW)
-
-
-def test_a_qualification_revoked_while_the_order_waits_refuses_it(market: Market) -> None:
-    start = market.contract.delivery_start
-    offer = PostOffer(market.provider.id, market.product.code, 3_600, start, start, 1, 400)
-    posted = post_offer(offer, actor=ACTOR, now=NOW)
-    qualification = Qualification.objects.get(provider=market.provider)
-    revoke_qualification(RevokeQualification(qualification.id, "probe failed"), actor="operator", now=NOW)
-    assert market.results([posted.orders[0].seq])[0]["code"] == "not_qualified"
 
 
 def test_the_book_shows_levels_without_names_and_a_rising_number(market: Market) -> None:

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger import transfers
-from ledger.errors import DomainError, InsufficientFunds, NotAuthenticated, ReferenceConflict
+from ledger.errors import (
+    DomainError,
+    InsufficientFunds,
+    InvalidMembership,
+    InvalidParty,
+    NotAuthenticated,
+    ReferenceConflict,
+)
 from ledger.idempotency import IdempotencyConflict, once
 from ledger.keys.ring import current_signing_key, ensure_current_key, public_jwks
 from ledger.models import ActionLog, ApiKey, MembershipRole, Party, PartyKind, SigningKey
+from ledger.models.keys import KeyState
 from ledger.parties.access import get_access
 from ledger.parties.commands import add_member, register_currency, register_party
 from ledger.parties.keys import Scope, authenticate, issue_key, revoke_key
@@ -60,6 +68,8 @@ def test_deposits_and_withdrawals_go_through_the_door_once(buyer: Party) -> None
     currency = register_currency("CNY", actor="test", now=NOW).id
     for _ in range(2):
         transfers.deposit(buyer.id, currency, 500, reference="wire-1", actor="op", now=NOW)
+    later = NOW + timedelta(minutes=1)
+    assert transfers.deposit(buyer.id, currency, 500, reference="wire-1", actor="op", now=later).repeated
     with pytest.raises(ReferenceConflict):
         transfers.deposit(buyer.id, currency, 501, reference="wire-1", actor="op", now=NOW)
     transfers.withdraw(buyer.id, currency, 200, reference="out-1", actor="op", now=NOW)
@@ -91,6 +101,13 @@ def test_the_ring_signs_and_publishes_and_keeps_the_private_key_encrypted(buyer:
     assert private_key.private_bytes_raw() not in bytes(SigningKey.objects.get().private_key_encrypted)
 
 
+def test_a_revoked_key_is_published_as_the_verifier_reads_it(buyer: Party) -> None:
+    key = ensure_current_key(actor="test", now=NOW)
+    SigningKey.objects.filter(kid=key.kid).update(state=KeyState.REVOKED)
+    (published,) = public_jwks()["keys"]
+    assert published["revoked"] == {"revoked_at": int(NOW.timestamp())}
+
+
 def test_an_idempotency_key_acts_once(buyer: Party) -> None:
     calls = []
 
@@ -104,3 +121,18 @@ def test_an_idempotency_key_acts_once(buyer: Party) -> None:
         once(buyer.id, "k1", "issue", {"label": "b"}, act, now=NOW)
     assert conflict.value.fields["field"] == "label"
     assert once(buyer.id, "k2", "issue", {"label": "b"}, act, now=NOW) == {"answer": 2}
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("", "A"), ("a" * 41, "A"), ("A b", "A"), ("a/b", "A"), ("é", "A"), ("a", ""), ("a", "n" * 121)]
+)
+def test_a_party_has_a_code_that_statements_can_name(database: DatabaseUrls, code: str, name: str) -> None:
+    with pytest.raises(InvalidParty):
+        register_party(code, name, PartyKind.BUYER, actor="test", now=NOW)
+    assert not Party.objects.exists()
+
+
+@pytest.mark.parametrize("role", [MembershipRole.OPERATOR, MembershipRole.AUDITOR, MembershipRole.PROVIDER_STAFF])
+def test_a_buyers_people_are_buyer_staff_and_nothing_else(buyer: Party, role: MembershipRole) -> None:
+    with pytest.raises(InvalidMembership):
+        add_member("mallory", "long enough password", buyer, role, actor="test", now=NOW)

@@ -205,11 +205,26 @@ class TestTheDatabaseDefendsItself:
             "CREATE TABLE mine (id int)",
             "ALTER TABLE ledger_entry DISABLE TRIGGER ALL",
             "SELECT make_append_only('ledger_account')",
+            "UPDATE ledger_asset SET scale = 0",
+            "UPDATE ledger_party SET kind = 'house'",
+            "DELETE FROM ledger_party",
         ],
     )
     def test_the_role_lacks_the_right(self, statement: str) -> None:
         with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), connection.cursor() as cursor:
             cursor.execute(statement)
+
+    def test_the_posting_trigger_cannot_be_put_on_a_table_of_ones_own(self) -> None:
+        steal = "CREATE TRIGGER steal AFTER INSERT ON mine REFERENCING NEW TABLE AS fresh"
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE mine (LIKE ledger_entry)")
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                cursor.execute(f"{steal} FOR EACH STATEMENT EXECUTE FUNCTION ledger_apply_entries()")
+
+    def test_no_account_but_an_obligation_gets_credit(self, books: Books) -> None:
+        cash = Account.objects.get(party_id=books.ada, role="cash").id
+        with pytest.raises(IntegrityError, match="credit_for_obligations"), connection.cursor() as cursor:
+            cursor.execute("SELECT ledger_set_floor(%s, -1, 'me', 'because', now())", [cash])
 
     @pytest.mark.parametrize(
         ("rule", "rows"),

@@ -9,11 +9,16 @@ from ledger.chart import Role
 from ledger.keys.ring import public_jwks
 from ledger.models import Account
 from ledger.transfers import deposit, withdraw
-from settlement.models import RunKind, RunState, SettlementRun, Statement
+from settlement.commands.retry_job import RetryJob, retry_job
+from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
+from settlement.models import JobState, RunKind, RunState, SettlementJob, SettlementRun, Statement
 from settlement.runs.create import create_run
+from settlement.runs.jobs import MAX_ATTEMPTS
+from settlement.runs.sweep import sweep
+from settlement.selectors.runs import list_jobs
 from settlement.statements.verify import verify
 from tests.integration.settlement.test_worked_examples import OPENING, check_statements
-from tests.integration.settlement.trading_day import ACTOR, END, TradingDay, refusal, requests, usage
+from tests.integration.settlement.trading_day import ACTOR, CODE, END, START, TradingDay, refusal, requests, usage
 
 
 def totals_of_money(day: TradingDay) -> int:
@@ -70,7 +75,7 @@ def test_what_a_payer_cannot_pay_becomes_debt_and_claims_and_is_cleared_from_its
 
     assert (initial.state, final.state) == (RunState.PUBLISHED, RunState.PUBLISHED)
     assert (day.balance("buyer-1"), day.balance("buyer-1", Role.DEBT)) == (0, 1_000 - refund)
-    claims = Account.objects.filter(role=Role.CLAIM, qualifier="buyer-1")
+    claims = Account.objects.filter(role=Role.CLAIM, qualifier__startswith="buyer-1")
     assert sum(claim.balance for claim in claims) == refund - 1_000
     assert (day.left_over(), totals_of_money(day)) == ([], 0)
     check_statements(final)
@@ -80,10 +85,40 @@ def test_what_a_payer_cannot_pay_becomes_debt_and_claims_and_is_cleared_from_its
     lines = {line["kind"]: line["amount"] for line in report.core["lines"]}
     assert (lines["refund_unused"], lines["debt"]) == ("-0.168000", "0.167000")
 
+    fees, claimed = day.balance("house", Role.FEES), day.balance("house", Role.CLAIM, "buyer-1/fees")
+    assert claimed > 0
     credit_in_another_contract(day)
     assert day.balance("buyer-1", Role.DEBT) == 0
     assert not claims.exclude(balance=0).exists()
     assert totals_of_money(day) == 0
+    assert day.balance("house", Role.FEES) == fees + claimed + 840 + 252 * 3  # the late fee went where fees go
+    assert day.balance("house") == 0
+
+
+def test_what_the_house_could_not_collect_stands_on_its_statement_and_unowned_shares_stay_apart(
+    day: TradingDay,
+) -> None:
+    share = {"compute": {"ppm": 500_000, "party": ""}, "power": {"ppm": 500_000, "party": ""}}
+    provider = day.parties["provider-1"].id
+    set_share_schedule(SetShareSchedule(provider, CODE, share), actor=ACTOR, now=day.clock.at)
+    sell_and_deliver(day)
+    day.settle()
+    held = day.balance("house", Role.HELD_SHARE)
+    pay_out(day, "buyer-1", leave=0)
+    day.report_both("buyer-1", "provider-1", requests(100_000))
+    final = day.settle(RunKind.FINAL)
+
+    assert day.balance("house", Role.HELD_SHARE) == held
+    statement = Statement.objects.get(run=final, party=day.parties["house"])
+    report = verify(statement.jws.encode(), json.dumps(public_jwks()).encode())
+    assert report.core is not None
+    assert [line["kind"] for line in report.core["lines"]] == ["provider_fee", "claim"]
+    assert report.core["totals"]["amount"] == "0.000000"
+
+    late = (420_000 - 1_260) // 2 - held
+    credit_in_another_contract(day)
+    assert day.balance("house", Role.HELD_SHARE) == held + late + held
+    assert day.balance("house") == 0
 
 
 def pay_out(day: TradingDay, code: str, *, leave: int) -> None:
@@ -109,6 +144,35 @@ def credit_in_another_contract(day: TradingDay) -> None:
     create_run("CNY", start, start + timedelta(hours=1), RunKind.INITIAL, actor=ACTOR, now=day.clock.at)
     day.work_off()
     assert SettlementRun.objects.exclude(state=RunState.PUBLISHED).count() == 0
+
+
+def test_a_debt_is_stated_by_its_run_even_if_another_run_closed_in_between(day: TradingDay) -> None:
+    later = day.list_window(END)
+    day.sweep_contracts()
+    sell_and_deliver(day)
+    day.deliver(END + timedelta(hours=1))
+    period = (START, END + timedelta(hours=1))
+    create_run("CNY", *period, RunKind.INITIAL, actor=ACTOR, now=day.clock.at)
+    day.work_off()
+    pay_out(day, "buyer-1", leave=1_000)
+    day.report_both("buyer-1", "provider-1", requests(100_000))
+    final = create_run("CNY", *period, RunKind.FINAL, actor=ACTOR, now=day.clock.at)
+    waiting = list_jobs(final.id).get(subject_id=later.id)
+    SettlementJob.objects.filter(id=waiting.id).update(state=JobState.FAILED, attempt=MAX_ATTEMPTS)
+    day.work_off()  # the adjustment is posted, the run goes on
+    day.clock.at += timedelta(hours=1)
+    create_run("CNY", period[1], day.clock.at, RunKind.INITIAL, actor=ACTOR, now=day.clock.at)
+    sweep(day.clock.at, ring=lambda job_id: None)
+    day.work_off()  # this run is stated in the meantime
+    retry_job(RetryJob(waiting.id, "again"), actor=ACTOR, now=day.clock.at)
+    day.work_off()
+
+    check_statements(final)
+    statement = Statement.objects.get(run=final, party=day.parties["buyer-1"])
+    assert statement.sequence == 3
+    report = verify(statement.jws.encode(), json.dumps(public_jwks()).encode())
+    assert report.core is not None
+    assert [line["amount"] for line in report.core["lines"] if line["kind"] == "debt"] == ["0.167000"]
 
 
 def test_refusals_that_turn_out_delivered_give_the_damages_back(day: TradingDay) -> None:

@@ -10,8 +10,16 @@ import pytest
 from django.db import ProgrammingError, connection
 
 from settlement.errors import BatchTooLarge
-from settlement.metering.ingestion import MAX_BATCH, ItemStatus
-from settlement.models import EventStatus, RunKind, UsageConflict, UsageDedup, UsageEvent
+from settlement.metering.ingestion import MAX_BATCH, MAX_EVENT_MILLITOKENS, ItemStatus
+from settlement.models import (
+    EventStatus,
+    RunKind,
+    RunState,
+    UnmatchedUsage,
+    UsageConflict,
+    UsageDedup,
+    UsageEvent,
+)
 from tests.integration.settlement.trading_day import END, TradingDay, requests, usage
 
 HALF = "\ud800"
@@ -142,6 +150,17 @@ def test_what_cannot_be_settled_is_kept_aside_with_its_reason(delivered: Trading
     }
     assert {event.millitokens for event in kept} == {0}
     assert statuses(delivered.report("provider-1", batch)) == [("duplicate", "duplicate")] * len(batch)
+
+
+def test_no_meter_can_report_so_much_that_a_contract_cannot_be_settled(delivered: TradingDay) -> None:
+    most = MAX_EVENT_MILLITOKENS // 1_000
+    fair = [usage(f"r{number}", most, buyer="buyer-2") for number in range(1_200)]
+    assert {result.code for result in delivered.report("provider-1", fair)} == {"accepted"}
+    above = [usage(f"x{number}", 9 * 10**15, buyer="buyer-2") for number in range(1_200)]
+    assert {result.code for result in delivered.report("provider-1", above)} == {"count_out_of_range"}
+    run = delivered.settle()
+    assert run.state == RunState.PUBLISHED
+    assert UnmatchedUsage.objects.get(run=run).tokens == 1_200 * most
 
 
 def test_usage_of_the_future_is_kept_aside(day: TradingDay) -> None:

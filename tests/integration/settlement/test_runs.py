@@ -16,7 +16,14 @@ from ledger.keys.ring import public_jwks
 from ledger.models import ActionLog, SigningKey, Transaction
 from settlement.commands.retry_job import RetryJob, retry_job
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
-from settlement.errors import ContractNotDelivered, InitialRunMissing, InvalidPeriod, JobNotFailed, LeaseLost
+from settlement.errors import (
+    ContractNotDelivered,
+    InitialRunMissing,
+    InvalidPeriod,
+    InvalidSplitSchedule,
+    JobNotFailed,
+    LeaseLost,
+)
 from settlement.models import JobState, JobStep, RunKind, RunState, SettlementJob, SettlementRun, Statement
 from settlement.runs.create import create_run
 from settlement.runs.jobs import MAX_ATTEMPTS, claim_job, due_jobs, give_up_dead_jobs, holding
@@ -222,6 +229,14 @@ def test_the_shares_are_those_that_stood_when_the_gate_closed(delivered: Trading
     )
     delivered.settle()
     assert delivered.balance("model-lab") > 0
+
+
+def test_a_share_of_the_house_or_of_nobody_known_is_refused(day: TradingDay) -> None:
+    for party in ("house", "nobody"):
+        weights = {"compute": {"ppm": 900_000, "party": ""}, "platform": {"ppm": 100_000, "party": party}}
+        command = SetShareSchedule(day.parties["provider-1"].id, CODE, weights)
+        with pytest.raises(InvalidSplitSchedule):
+            set_share_schedule(command, actor=ACTOR, now=day.clock.at)
 
 
 def test_several_workers_at_once_do_each_job_once(day: TradingDay) -> None:

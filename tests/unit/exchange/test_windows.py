@@ -17,7 +17,6 @@ from exchange.windows import (
     check_product_code,
     format_length,
     format_symbol,
-    iter_windows,
     parse_length,
     parse_symbol,
     window_at,
@@ -66,20 +65,8 @@ def test_a_window_is_utc_aligned_and_of_a_traded_length(start: datetime, end: da
 
 def test_a_window_is_half_open() -> None:
     window = Window(at("2026-12-01T14:00"), at("2026-12-01T15:00"))
-    after = window_at(window.end, HOUR)
     assert window.contains(window.start)
     assert not window.contains(window.end)
-    assert not window.overlaps(after)
-    assert window.overlaps(window_at(window.start, DAY))
-
-
-def test_windows_of_a_range_lie_wholly_inside_it() -> None:
-    hours = list(iter_windows(at("2026-12-01T13:30"), at("2026-12-01T16:59"), HOUR))
-    assert [window.start.hour for window in hours] == [14, 15]
-    assert list(iter_windows(at("2026-12-01T13:30"), at("2026-12-01T14:30"), HOUR)) == []
-    assert len(list(iter_windows(at("2026-12-01"), at("2026-12-02"), 600))) == 144
-    with pytest.raises(InvalidWindow):
-        list(iter_windows(at("2026-12-01"), datetime.fromisoformat("2026-12-02"), HOUR))  # no time zone
 
 
 @pytest.mark.parametrize(
@@ -131,4 +118,3 @@ def test_every_instant_is_in_exactly_one_window_of_a_length_and_symbols_round_tr
     assert window.contains(now)
     assert window.seconds == seconds
     assert parse_symbol(format_symbol(check_product_code("M.R.C"), window)) == ("M.R.C", window)
-    assert [window] == list(iter_windows(window.start, window.end, seconds))

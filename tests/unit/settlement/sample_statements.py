@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from settlement.statements.document import (
     statement_payload,
 )
 from settlement.statements.lines import LineContext, buyer_lines
-from settlement.statements.signing import PublicKey, Signer, jwks
+from settlement.statements.signing import Signer
 from tests.unit.settlement.worked_examples import ACCOUNTS, EXAMPLE_1, TERMS, WINDOW_START
 
 ISSUED_AT = datetime(2026, 12, 2, 9, tzinfo=UTC)
@@ -31,7 +32,19 @@ EXCHANGE_KEY = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
 EXCHANGE = Signer(EXCHANGE_KEY)
 AUDITOR = Signer(Ed25519PrivateKey.from_private_bytes(bytes([2] * 32)))
 STRANGER = Signer(Ed25519PrivateKey.from_private_bytes(bytes([3] * 32)))
-KEYS = json.dumps(jwks([PublicKey(EXCHANGE.public_key), PublicKey(AUDITOR.public_key)])).encode()
+
+
+def published(signer: Signer, **validity: Any) -> dict[str, Any]:
+    """A key as the key set has it; `validity` are members such as `exp`."""
+    x = base64.urlsafe_b64encode(signer.public_key.public_bytes_raw()).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": signer.kid, "alg": "Ed25519", "use": "sig", **validity}
+
+
+def key_set(*keys: dict[str, Any]) -> bytes:
+    return json.dumps({"keys": keys}).encode()
+
+
+KEYS = key_set(published(EXCHANGE), published(AUDITOR))
 
 CONTEXT = LineContext(
     accounts=ACCOUNTS,

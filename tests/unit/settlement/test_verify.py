@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from settlement.statements.canonical import canonical_bytes, canonical_digest, lines_root
 from settlement.statements.document import ChainLink
-from settlement.statements.signing import PublicKey, jwks
 from settlement.statements.verify import Report, main, verify
 from tests.unit.settlement.sample_statements import (
     AUDITOR,
@@ -23,12 +21,15 @@ from tests.unit.settlement.sample_statements import (
     SECOND_BALANCES,
     STRANGER,
     core,
+    key_set,
+    published,
     run_info,
     second_core,
     signed,
 )
 
 ROOT = Path(__file__).parents[3]
+ISSUED = int(ISSUED_AT.timestamp())
 
 
 def failure(report: Report) -> str:
@@ -105,21 +106,28 @@ def test_a_strangers_signature_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "fault"),
+    ("validity", "fault"),
     [
-        (PublicKey(EXCHANGE.public_key, not_before=ISSUED_AT + timedelta(seconds=1)), "before it was valid"),
-        (PublicKey(EXCHANGE.public_key, not_after=ISSUED_AT), "after it expired"),
-        (PublicKey(EXCHANGE.public_key, revoked_at=ISSUED_AT), "after it was revoked"),
+        ({"nbf": ISSUED + 1}, "before it was valid"),
+        ({"exp": ISSUED}, "after it expired"),
+        ({"revoked": {"revoked_at": ISSUED}}, "after it was revoked"),
     ],
 )
-def test_a_key_signs_only_while_it_is_valid(key: PublicKey, fault: str) -> None:
-    assert fault in failure(verify(signed(core()), json.dumps(jwks([key])).encode()))
+def test_a_key_signs_only_while_it_is_valid(validity: dict[str, Any], fault: str) -> None:
+    assert fault in failure(verify(signed(core()), key_set(published(EXCHANGE, **validity))))
 
 
 def test_a_retired_key_still_vouches_for_its_day() -> None:
-    day = timedelta(days=1)
-    key = PublicKey(EXCHANGE.public_key, ISSUED_AT - day, ISSUED_AT + day, ISSUED_AT + day)
-    assert verify(signed(core()), json.dumps(jwks([key])).encode()).ok
+    later = ISSUED + 86_400
+    key = published(EXCHANGE, nbf=ISSUED, exp=later, revoked={"revoked_at": later})
+    assert verify(signed(core()), key_set(key)).ok
+
+
+def test_a_key_that_stands_twice_in_the_set_is_refused_whatever_the_order() -> None:
+    """Else a revoked key would count again wherever it is listed once more without saying so."""
+    twice = [published(EXCHANGE, revoked={"revoked_at": 1}), published(EXCHANGE)]
+    for keys in (twice, twice[::-1]):
+        assert "twice" in failure(verify(signed(core()), key_set(*keys)))
 
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "EdDSA"}, {"typ": "JWT"}, {"crit": ["b64"]}, {"iat": "x"}])
@@ -230,6 +238,14 @@ def test_the_command_runs_and_a_lone_copy_of_the_file_too(files: dict[str, str],
     copy.write_bytes((ROOT / "settlement/statements/verify.py").read_bytes())
     alone = [sys.executable, "-I", str(copy), files["first"], "--jwks", files["keys"]]
     assert subprocess.run(alone, cwd=tmp_path, capture_output=True).returncode == 0
+
+
+def test_a_terminal_of_few_characters_does_not_change_the_verdict(files: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "settlement.statements.verify", files["second"], "--jwks", files["keys"]]
+    env = {"PYTHONIOENCODING": "ascii"}
+    for previous, status in ((files["first"], 0), (files["second"], 1)):
+        ran = subprocess.run([*command, "--previous", previous], cwd=ROOT, env=env, capture_output=True, text=True)
+        assert (ran.returncode, ran.stderr) == (status, "")
 
 
 def test_importing_the_verifier_needs_the_standard_library_and_cryptography_only() -> None:

@@ -72,8 +72,8 @@ def test_hostile_files_get_a_clear_answer(statement: bytes) -> None:
 
 def test_too_many_signatures_are_refused_before_they_are_checked() -> None:
     envelope = json.loads(signed(core()))
-    envelope["signatures"] *= 9
-    assert "1 to 8 signatures" in failure(verify(canonical_bytes(envelope), KEYS))
+    envelope["signatures"] = [{}] * 2_000_000
+    assert "1 to 8 signatures" in failure(verify(json.dumps(envelope).encode(), KEYS))
 
 
 def test_the_canonical_form_is_that_of_rfc_8785() -> None:
