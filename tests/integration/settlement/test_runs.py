@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -233,7 +234,10 @@ def test_the_shares_are_those_that_stood_when_the_gate_closed(delivered: Trading
 
 def test_a_share_of_the_house_or_of_nobody_known_is_refused(day: TradingDay) -> None:
     for party in ("house", "nobody"):
-        weights = {"compute": {"ppm": 900_000, "party": ""}, "platform": {"ppm": 100_000, "party": party}}
+        weights: dict[str, dict[str, Any]] = {
+            "compute": {"ppm": 900_000, "party": ""},
+            "platform": {"ppm": 100_000, "party": party},
+        }
         command = SetShareSchedule(day.parties["provider-1"].id, CODE, weights)
         with pytest.raises(InvalidSplitSchedule):
             set_share_schedule(command, actor=ACTOR, now=day.clock.at)
