@@ -294,4 +294,4 @@ def _seal(head: LedgerHead, first: int, last: int, root: bytes, *, actor: str, n
 
 def _call(function: str, parameters: list[Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}", parameters)  # noqa: S608 - the function's name is ours
+        cursor.execute(f"SELECT {function}", parameters)
