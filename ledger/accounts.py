@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from ledger.chart import TOKEN_ROLES, AccountKey, AssetKind, opening_floor
+from ledger.chart import TOKEN_ROLES, AccountKey, AssetKind, format_amount, opening_floor
 from ledger.errors import InvalidAmount
 
 
@@ -28,6 +28,15 @@ class AccountState:
     def available(self) -> int | None:
         """What may still be spent or held; None when unbounded."""
         return None if self.floor is None else self.balance - self.held - self.floor
+
+    def figures(self) -> dict[str, str]:
+        """Balance, held and floor as they are told outside."""
+        role = self.key.role
+        return {
+            "balance": format_amount(role, self.balance),
+            "held": format_amount(role, self.held),
+            "floor": "none" if self.floor is None else format_amount(role, self.floor),
+        }
 
 
 def load_accounts(keys: Iterable[AccountKey]) -> dict[AccountKey, AccountState]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from ledger.money import format_micros
+
 
 class AssetKind(StrEnum):
     CURRENCY = "currency"
@@ -44,3 +46,8 @@ class AccountKey(NamedTuple):
 def opening_floor(role: Role) -> int | None:
     """The floor a new account starts with: `balance - held` may not fall below it. None means unbounded."""
     return None if role in UNBOUNDED_ROLES else 0
+
+
+def format_amount(role: Role, amount: int) -> str:
+    """An amount on an account of this role as it is told outside: money as a decimal string, tokens as an integer."""
+    return str(amount) if role in TOKEN_ROLES else format_micros(amount)

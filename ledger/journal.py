@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection
 
 from ledger.accounts import AccountState, load_accounts, open_accounts
-from ledger.chart import AccountKey
+from ledger.chart import AccountKey, format_amount
 from ledger.drafts import TransactionDraft
 from ledger.errors import AccountFrozen, HoldExceeded, InsufficientFunds, InvalidAmount, ReferenceConflict
 from ledger.leaf import PostedLeg, batch_hash, encode_leaf
@@ -79,9 +79,7 @@ def set_floor(key: AccountKey, floor: int | None, *, actor: str, reason: str, no
     if floor is not None and account.balance - account.held < floor:
         raise InsufficientFunds(
             "The account already stands below the new floor.",
-            floor=str(floor),
-            balance=str(account.balance),
-            held=str(account.held),
+            **account.figures() | {"floor": format_amount(key.role, floor)},
         )
     if floor != account.floor:
         _call("ledger_set_floor(%s, %s, %s, %s, %s)", [account.id, floor, actor, reason, now])
@@ -198,18 +196,14 @@ def _apply(draft: TransactionDraft, accounts: dict[AccountKey, AccountState]) ->
 
 
 def _check(account: AccountState, delta: int) -> None:
-    figures = {
-        "account": account.key.role.value,
-        "balance": str(account.balance),
-        "held": str(account.held),
-        "floor": str(account.floor),
-    }
+    figures = {"account": account.key.role.value} | account.figures()
     if account.closed or (account.frozen and delta < 0):
         raise AccountFrozen("The account is frozen or closed. An operator can say why.", **figures)
     if account.held < 0:
         raise HoldExceeded("More would be released than is held.", **figures)
     if delta < 0 and account.available is not None and account.available < 0:
-        raise InsufficientFunds(f"The account would fall short by {-account.available}.", **figures)
+        short = format_amount(account.key.role, -account.available)
+        raise InsufficientFunds(f"The account would fall short by {short}.", **figures)
 
 
 def _insert_transactions(

@@ -30,7 +30,7 @@ from settlement.metering.envelope import COMPLETED_TYPE, REFUSED_TYPE
 from settlement.metering.reconcile import RefusalReason
 
 LOG = logging.getLogger(__name__)
-OPERATOR = "user:operator"
+BOT_ORDER = "live-"  # how the bots' client order ids begin: people may trade for the same parties
 WINDOWS_AHEAD = 6
 GATE_BEFORE_DELIVERY = timedelta(seconds=60)
 OFFERED_DIVISOR = 2  # of what a provider can deliver
@@ -67,11 +67,11 @@ class LiveMarket:
         _try("metering", partial(self._report_usage, now))
 
     def _offer(self, facts: ProviderFacts, now: datetime) -> None:
-        """Offer in every trading window that has no offer of this provider yet; now and then, rethink a price."""
-        party = get_party(facts.code)
-        offers = Offer.objects.filter(provider=party, state=OfferState.OPEN, last_delivery__gt=now)
+        """Offer in every trading window that this bot has no offer in yet; now and then, rethink a price."""
+        party, actor = get_party(facts.code), _actor(facts.code)
+        offers = Offer.objects.filter(provider=party, state=OfferState.OPEN, last_delivery__gt=now, created_by=actor)
         if self._random.randrange(REPOST_ONE_IN) == 0 and (offer := offers.order_by("?").first()):
-            withdraw_offer(WithdrawOffer(offer.id, party.id), actor=f"user:{facts.code}", now=now)
+            withdraw_offer(WithdrawOffer(offer.id, party.id), actor=actor, now=now)
         for code, weight in facts.weights.items():
             offered = set(offers.filter(product__code=code).values_list("first_delivery", flat=True))
             trading = Contract.objects.filter(product__code=code, state=ContractState.TRADING, gate_close__gt=now)
@@ -86,7 +86,7 @@ class LiveMarket:
                         lots=weight * LOTS_A_WEIGHT // OFFERED_DIVISOR,
                         price_ticks=offer_price(MODELS[code], facts.price_permille, self._random),
                     ),
-                    actor=f"user:{facts.code}",
+                    actor=actor,
                     now=now,
                 )
 
@@ -96,8 +96,9 @@ class LiveMarket:
         choice = choose(model, self._random)
         if choice is None:
             resting = client.get("/api/v1/orders", status="open", limit="50")["items"]
-            if resting:
-                client.delete(f"/api/v1/orders/{self._random.choice(resting)['order_id']}")
+            own = [order for order in resting if (order["client_order_id"] or "").startswith(BOT_ORDER)]
+            if own:
+                client.delete(f"/api/v1/orders/{self._random.choice(own)['order_id']}")
             return
         contracts = client.get("/api/v1/contracts", product=model.code, state="trading", limit="50")["items"]
         if contracts:
@@ -110,7 +111,7 @@ class LiveMarket:
             "price": format_price(TICK_MICROS, choice.price_ticks),
             "lots": str(choice.lots),
             "time_in_force": choice.time_in_force,
-            "client_order_id": uuid4().hex,
+            "client_order_id": f"{BOT_ORDER}{uuid4().hex}",
             "overage_permille": overage_permille,
         }
         client.post("/api/v1/orders", order)
@@ -177,7 +178,12 @@ def list_ahead(now: datetime) -> None:
 
 
 def _list(model: ListedModel, window: Window, now: datetime, gate_close: datetime) -> None:
-    list_contract(contract_of(model, window, now, gate_close), actor=OPERATOR, now=now)
+    list_contract(contract_of(model, window, now, gate_close), actor=_actor("operator"), now=now)
+
+
+def _actor(name: str) -> str:
+    """Who the action log says it was: not the person of that name."""
+    return f"bot:{name}"
 
 
 def _try(who: str, act: Callable[[], None]) -> None:

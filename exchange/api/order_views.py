@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,6 +32,18 @@ from ledger.clock import get_clock
 from ledger.parties.keys import Scope
 
 READING = (Scope.READ, Scope.TRADE)
+ORDER_EXAMPLE = OpenApiExample(
+    "one lot at once or not at all",
+    value={
+        "contract": "QWEN3-235B.CN-EAST.STD@20261201T14/1H",
+        "side": "buy",
+        "price": "4.200000",
+        "lots": "1",
+        "time_in_force": "ioc",
+        "client_order_id": "my-first-order",
+    },
+    request_only=True,
+)
 ORDER_ID = OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
 
 
@@ -54,6 +66,7 @@ class OrdersView(PartyView, PageView[Order]):
         tags=["orders"],
         operation_id="place_order",
         request=NewOrderSerializer,
+        examples=[ORDER_EXAMPLE],
         responses={201: PlacedOrderSerializer, 200: PlacedOrderSerializer, 202: PendingSerializer}
         | refusals(400, 401, 403, 404, 409, 422, 503),
     )

@@ -119,7 +119,8 @@ class Migration(migrations.Migration):
                 ("received_at", models.DateTimeField()),
             ],
             options={
-                "verbose_name_plural": "intake",
+                "verbose_name": "command",
+                "verbose_name_plural": "command log",
             },
         ),
         migrations.CreateModel(

@@ -33,7 +33,8 @@ class Intake(models.Model):
     received_at = models.DateTimeField()
 
     class Meta:
-        verbose_name_plural = "intake"
+        verbose_name = "command"
+        verbose_name_plural = "command log"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="client_order_id_once",

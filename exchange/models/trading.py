@@ -52,7 +52,7 @@ class Order(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.lots} @ {self.price_ticks}"
+        return f"order {self.id}"
 
 
 class Fill(models.Model):
@@ -97,4 +97,4 @@ class Fill(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.lots} @ {self.price_ticks}"
+        return f"fill {self.id}"

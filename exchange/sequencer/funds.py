@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from exchange.errors import CapacityExceeded
-from ledger.chart import AccountKey, Role
+from ledger.chart import AccountKey, Role, format_amount
 from ledger.drafts import HoldChange, Leg
 from ledger.errors import AccountFrozen, InsufficientFunds
 from ledger.journal import AccountState
@@ -43,10 +43,11 @@ class Funds:
 
 
 def _too_little(hold: HoldChange, available: int) -> InsufficientFunds | CapacityExceeded:
-    figures = {"required": str(hold.delta), "available": str(available)}
+    required, left = (format_amount(hold.account.role, amount) for amount in (hold.delta, available))
     if hold.account.role is Role.OBLIGATION:
         return CapacityExceeded(
-            f"The order would sell {hold.delta} contract tokens; {available} of the allocated capacity are left.",
-            **figures,
+            f"The order would sell {required} contract tokens; {left} of the allocated capacity are left.",
+            required=required,
+            available=left,
         )
-    return InsufficientFunds(f"The order would hold {hold.delta} micros; {available} are free.", **figures)
+    return InsufficientFunds(f"The order would hold {required}, and {left} is free.", required=required, available=left)

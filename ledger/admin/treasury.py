@@ -45,7 +45,7 @@ class _TransferForm(CommandForm):
                 actor=self.access.actor,
                 now=self.now,
             )
-        except InsufficientFunds as short:  # the door speaks of micros, as it does not know money from tokens
+        except InsufficientFunds as short:  # the door does not know which field of a form is at fault
             free = _amount(self._free_micros(int(currency)))
             raise InsufficientFunds(f"No more than {free} {self.codes[currency]} is free.", field="amount") from short
         told = "was booked before; nothing changed" if posted.repeated else "is booked"

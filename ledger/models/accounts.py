@@ -61,7 +61,7 @@ class Account(models.Model):
             models.CheckConstraint(name="account_held_not_negative", condition=Q(held__gte=0)),
             models.CheckConstraint(
                 name="account_floor_by_role",
-                condition=Q(floor__isnull=False) | Q(role__in=sorted(UNBOUNDED_ROLES)),
+                condition=Q(floor__isnull=False) | Q(role__in=sorted(role.value for role in UNBOUNDED_ROLES)),
             ),
             models.CheckConstraint(
                 name="account_credit_for_obligations_alone",

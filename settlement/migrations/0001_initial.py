@@ -137,6 +137,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name": "settled position",
+            },
         ),
         migrations.CreateModel(
             name="ClosingBalance",

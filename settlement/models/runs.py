@@ -120,6 +120,7 @@ class PositionSettlement(models.Model):
     evidence = models.JSONField()
 
     class Meta:
+        verbose_name = "settled position"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="position_settled_once_a_run",

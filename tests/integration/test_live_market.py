@@ -16,21 +16,31 @@ import pytest
 from config.catalogue import BUYERS, MODELS, PROVIDERS
 from config.clock import SimulatedClock
 from config.environment import CHECKOUT
-from config.first_market import BOT_KEYS_FILE, keep_bot_keys, seed
+from config.first_market import BOT_KEYS_FILE, WINDOW_SECONDS, keep_bot_keys, seed
 from config.live_market.bots import WINDOWS_AHEAD, LiveMarket, list_ahead
+from config.market_setup import issue_party_key
 from config.rest_client import RestClient, RestRefused
 from config.run import free_port
 from config.supervisor import Supervisor, parse_procfile
+from exchange.commands.post_offer import PostOffer, post_offer
 from exchange.commands.sweep_contract_life import sweep_contract_life
-from exchange.models import Contract, ContractState, Fill, Offer, Order
+from exchange.models import Contract, ContractState, Fill, Offer, OfferState, Order
 from ledger.models import User
 from ledger.parties.keys import authenticate, revoke_key
+from ledger.selectors.parties import get_party
 from settlement.models import EventStatus, Meter, UsageEvent
 from tests.conftest import DatabaseUrls
 
 NOW = datetime(2026, 12, 1, 10, 3, tzinfo=UTC)
 STEP, STEPS = timedelta(seconds=5), 12
 SECONDS = 60
+
+
+class Changeable(Random):
+    """Always the first choice: whoever can cancel an order or withdraw an offer does."""
+
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        return 0 if stop is None else start
 
 
 @pytest.fixture
@@ -137,3 +147,33 @@ def test_the_bots_trade_and_report(told: list[str], database: DatabaseUrls, tmp_
         reported = UsageEvent.objects.filter(contract_id=window.id, status=EventStatus.ACCEPTED)
         sides = Meter.objects.filter(id__in=reported.values("meter_id")).values_list("side", flat=True)
         assert set(sides) == {"buyer", "provider"}
+
+
+@pytest.mark.timeout(2 * SECONDS)
+def test_what_people_post_is_left_to_them(told: list[str], database: DatabaseUrls, tmp_path: Path) -> None:
+    SimulatedClock().set(NOW)
+    provider, buyer = get_party("aurora"), get_party("acorn")
+    keys, person = keep_bot_keys(tmp_path, now=NOW), issue_party_key(buyer, "a person's", now=NOW)
+    list_ahead(NOW)
+    with (
+        running(database) as address,
+        LiveMarket(address, keys, random=Changeable(4)) as market,
+        RestClient(address, person) as client,
+    ):
+        wait_for(lambda: web_answers(address), "the web process answers")
+        sweep_contract_life(NOW)
+        wait_for(lambda: not Contract.objects.exclude(state=ContractState.TRADING).exists(), "gates open")
+        contract = Contract.objects.filter(product__code="DEEPSEEK-CHAT.US-WEST.STD").earliest("delivery_start")
+        start = contract.delivery_start
+        posted = post_offer(
+            PostOffer(provider.id, contract.product.code, WINDOW_SECONDS, start, start, 3, contract.band_high_ticks),
+            actor="user:aurora",
+            now=NOW,
+        )
+        order = {"contract": contract.symbol, "side": "buy", "price": "0.14", "lots": "1", "time_in_force": "gtc"}
+        placed = client.post("/api/v1/orders", order | {"client_order_id": "mine"})
+        for _ in range(20):
+            market.step(NOW)
+        assert Offer.objects.exclude(id=posted.offer_id).filter(state=OfferState.WITHDRAWN).exists()
+        assert Offer.objects.get(id=posted.offer_id).state == OfferState.OPEN
+        assert Order.objects.get(id=placed["order_id"]).status == "open"

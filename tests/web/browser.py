@@ -56,8 +56,11 @@ def browser_page(complaints: list[str]) -> Iterator[Page]:
         page = browser.new_page(viewport={"width": 1360, "height": 900})
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         try:
             yield page
+        except Exception as error:
+            error.add_note(f"The page showed:\n{page.locator('body').inner_text()}\n{complaints}")
+            raise
         finally:
             browser.close()

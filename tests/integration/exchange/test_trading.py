@@ -97,7 +97,10 @@ def test_orders_of_one_batch_share_what_a_buyer_has(market: Market) -> None:
     seqs = [market.submit_buy(buyer, 5, 400), market.submit_buy(buyer, 5, 400), market.submit_buy(buyer, 2, 400)]
     first, second, third = market.results(seqs)
     assert [first["status"], second["status"], third["status"]] == ["accepted", "refused", "accepted"]
-    assert (second["code"], second["fields"]) == ("insufficient_funds", {"required": "2004000", "available": "996000"})
+    assert (second["code"], second["fields"]) == (
+        "insufficient_funds",
+        {"required": "2.004000", "available": "0.996000"},
+    )
     assert Order.objects.get(id=seqs[1]).status == "rejected"
     assert SequencerBatch.objects.latest("no").first_seq == seqs[0]
     check_exchange()
@@ -105,7 +108,7 @@ def test_orders_of_one_batch_share_what_a_buyer_has(market: Market) -> None:
 
 def test_a_party_that_never_had_money_is_refused(market: Market) -> None:
     result = market.buy(market.party("buyer-1", micros=0), 1, 400)
-    assert (result["code"], result["fields"]["available"]) == ("insufficient_funds", "0")
+    assert (result["code"], result["fields"]["available"]) == ("insufficient_funds", "0.000000")
 
 
 def test_more_than_the_allocated_capacity_is_refused(market: Market) -> None:
@@ -118,7 +121,7 @@ def test_more_than_the_allocated_capacity_is_refused(market: Market) -> None:
 def test_a_provider_needs_money_for_its_bond(market: Market) -> None:
     market.declare(100_000)
     result = market.offer(1_001, 400)
-    assert (result["code"], result["fields"]["required"]) == ("insufficient_funds", "1001000000")
+    assert (result["code"], result["fields"]["required"]) == ("insufficient_funds", "1001.000000")
 
 
 def test_a_party_does_not_trade_with_itself(market: Market) -> None:

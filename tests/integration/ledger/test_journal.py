@@ -105,7 +105,7 @@ def test_an_overdraft_by_one_micro_is_refused_with_its_figures_and_changes_nothi
     post(books.deposit(books.ada, 100, "d1"))
     with pytest.raises(InsufficientFunds) as refused:
         post(books.move("m1", 50), books.move("m2", 51))
-    assert refused.value.fields["balance"] == "-1"
+    assert refused.value.fields["balance"] == "-0.000001"
     assert books.balance(books.ada) == (100, 0)
     assert Transaction.objects.count() == 1
 
