@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,9 +55,9 @@ class CommandForm(forms.Form):
         super().__init__(*arguments, **options)
         self.access, self.now = access, now
 
+    @abstractmethod
     def act(self) -> Done:
         """Run the command on `cleaned_data`. May raise any `DomainError`."""
-        raise NotImplementedError
 
     def choose_from(self, field: str, choices: Sequence[tuple[str, str]]) -> None:
         """Fill a choice field with what there is for this caller."""
@@ -85,8 +86,9 @@ class AddsByCommand(RecordAdmin):
     add_form: type[CommandForm]
     add_template: str = "admin/command_form.html"
 
+    @abstractmethod
     def may_add(self, access: Access) -> bool:
-        raise NotImplementedError
+        """Whether this person may add rows."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.may_add(access_of(request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -71,5 +72,6 @@ class PageView(GenericAPIView[Row]):
         """What the serializer gets for the rows of a page."""
         return page
 
+    @abstractmethod
     def get_queryset(self) -> QuerySet[Row]:
-        raise NotImplementedError
+        """The rows of the list, before filters and paging."""
