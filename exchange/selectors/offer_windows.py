@@ -66,14 +66,12 @@ def list_offerable_windows(provider_id: int, *, now: datetime) -> list[Offerable
 
 def list_offered_windows(offer_id: int) -> list[OfferedWindow]:
     """The orders of an offer by window, those that still wait for the sequencer included."""
+    cursor = SequencerState.objects.filter(shard=1).values("cursor")[:1]
+    # The line is read before the orders: what is decided in between is seen twice, and not missed.
+    line = list(Intake.objects.filter(seq__gt=cursor, kind=IntakeKind.PLACE_ORDER, payload__offer_id=offer_id))
     orders = list(Order.objects.filter(offer_id=offer_id))
     decided = {order.id for order in orders}
-    cursor = SequencerState.objects.filter(shard=1).values("cursor")[:1]
-    waiting = [
-        command
-        for command in Intake.objects.filter(seq__gt=cursor, kind=IntakeKind.PLACE_ORDER, payload__offer_id=offer_id)
-        if command.seq not in decided
-    ]
+    waiting = [command for command in line if command.seq not in decided]
     contracts = Contract.objects.in_bulk(
         {order.contract_id for order in orders} | {command.contract_id for command in waiting}
     )
