@@ -49,15 +49,11 @@ def sweep(now: datetime, *, ring: Callable[[int], object], schedule: Schedule | 
 
 
 def configured_schedule() -> Schedule:
-    """The schedule of the settings, in seconds; by default a run every hour, two minutes and again two hours after."""
-
-    def seconds(name: str, default: int) -> timedelta:
-        return timedelta(seconds=getattr(settings, name, default))
-
+    """The schedule of the settings, which hold seconds."""
     return Schedule(
-        period=seconds("SETTLEMENT_PERIOD_SECONDS", 3_600),
-        initial_lag=seconds("SETTLEMENT_INITIAL_LAG_SECONDS", 120),
-        final_lag=seconds("SETTLEMENT_FINAL_LAG_SECONDS", 7_200),
+        period=timedelta(seconds=settings.SETTLEMENT_PERIOD_SECONDS),
+        initial_lag=timedelta(seconds=settings.SETTLEMENT_INITIAL_LAG_SECONDS),
+        final_lag=timedelta(seconds=settings.SETTLEMENT_FINAL_LAG_SECONDS),
     )
 
 
