@@ -4,9 +4,9 @@
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 ARGS ?=
-export TRACE OUT
+export TRACE OUT ONLY
 
-.PHONY: help run test demo lint clean
+.PHONY: help run test demo bench lint clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -14,6 +14,7 @@ help:
 	@echo "make run                        the exchange with a small live market on http://127.0.0.1:8000 (PORT=…)"
 	@echo "make test [ARGS=…]              all tests; ARGS goes to pytest"
 	@echo "make demo [TRACE=…] [OUT=…]     one whole trading day, ending in a table and OUT/report.json"
+	@echo "make bench [ONLY=…] [OUT=…]     speed beside its baselines, of all parts or one (ledger), in a table and OUT/bench.json"
 	@echo "make lint                       ruff, mypy and the import contracts"
 	@echo "make clean                      removes what the others made, except the database of make run"
 
@@ -26,6 +27,9 @@ test: $(INSTALLED)
 demo: $(INSTALLED)
 	@$(VENV_PYTHON) -m config.demo $${TRACE:+--trace "$$TRACE"} $${OUT:+--out "$$OUT"} $(ARGS)
 
+bench: $(INSTALLED)
+	@$(VENV_PYTHON) -m tests.bench $${ONLY:+--only "$$ONLY"} $${OUT:+--out "$$OUT"} $(ARGS)
+
 lint: $(INSTALLED)
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
@@ -34,7 +38,7 @@ lint: $(INSTALLED)
 
 clean:
 	@if [ -e $(INSTALLED) ]; then \
-		for cluster in test demo; do $(VENV_PYTHON) -m config.postgres remove $$cluster || exit 1; done; \
+		for cluster in test demo bench; do $(VENV_PYTHON) -m config.postgres remove $$cluster || exit 1; done; \
 		$(VENV_PYTHON) -m config.postgres stop run; \
 		echo "The database of make run is kept; \`.venv/bin/python -m config.postgres remove run\` deletes it."; \
 	fi

@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
-API_PREFIXES = ("/api/", "/problems", "/.well-known/")
+API_PREFIXES = ("/api/", "/problems", "/.well-known/", "/checkpoint")
 
 STATUS_OF_CATEGORY: Mapping[Category, int] = {
     Category.INVALID: 400,

@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SECRET_LENGTH_MIN = 32
 MINUTES_A_DAY = 24 * 60
+LOCAL_ORIGIN = "tokenbourse.localhost/ledger"
 FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 Clock = Literal["system", "simulated"]
@@ -49,6 +50,7 @@ class Environment:
     local_dir: Path  # state of this checkout: secrets, locks, the embedded database of a normal user
     key_encryption_secret: str | None = field(repr=False)
     settlement_minutes: int  # length of a settlement period
+    ledger_origin: str  # what the checkpoints of this ledger's log are named by, for ever
 
     @property
     def uses_embedded_database(self) -> bool:
@@ -123,6 +125,7 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
         local_dir=Path(reader.text("TOKENBOURSE_HOME") or CHECKOUT / ".local").absolute(),
         key_encryption_secret=reader.text("TOKENBOURSE_KEY_SECRET") or None,
         settlement_minutes=reader.minutes_of_day("TOKENBOURSE_SETTLEMENT_MINUTES", 60),
+        ledger_origin=reader.origin("TOKENBOURSE_ORIGIN", LOCAL_ORIGIN),
     )
     embedded = not reader.text("DATABASE_URL")  # an unreadable URL does not count as none
     _check_together(environment, embedded, reader.problems)
@@ -145,6 +148,8 @@ def _check_together(environment: Environment, embedded: bool, problems: list[str
         problems.append("TOKENBOURSE_CLOCK=simulated is refused when TOKENBOURSE_PRODUCTION=1")
     if environment.debug:
         problems.append("TOKENBOURSE_DEBUG=1 is refused when TOKENBOURSE_PRODUCTION=1")
+    if environment.ledger_origin == LOCAL_ORIGIN:
+        problems.append("TOKENBOURSE_ORIGIN is missing; it is required when TOKENBOURSE_PRODUCTION=1")
     if environment.allowed_hosts == LOCAL_HOSTS:
         problems.append("TOKENBOURSE_ALLOWED_HOSTS is missing; it is required when TOKENBOURSE_PRODUCTION=1")
     if 0 < len(environment.secret_key) < SECRET_LENGTH_MIN:
@@ -200,6 +205,14 @@ class _Reader:
         if text.isascii() and text.isdecimal() and 0 < int(text) <= MINUTES_A_DAY and MINUTES_A_DAY % int(text) == 0:
             return int(text)
         self.problems.append(f"{name} must be a number of minutes that divides a day, such as 10, 60 or 1440")
+        return default
+
+    def origin(self, name: str, default: str) -> str:
+        """A name of a log as C2SP checkpoints take it: a URL without its scheme, without spaces and plus signs."""
+        text = self.text(name) or default
+        if text.isprintable() and len(text) <= 200 and not any(sign in text for sign in " +"):
+            return text
+        self.problems.append(f"{name} must be a name such as exchange.example/ledger, without spaces and plus signs")
         return default
 
     def words(self, name: str) -> tuple[str, ...]:

@@ -35,13 +35,14 @@ from ledger.models import MembershipRole, Party, PartyKind
 from ledger.money import div_ceil
 from ledger.parties.commands import add_member, register_currency, register_party
 from ledger.parties.keys import Scope, issue_key
-from ledger.transfers import deposit
+from ledger.transfers import approve_transfer, request_deposit
 from settlement.commands.register_meter import RegisterMeter, register_meter
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
 from settlement.metering.weights import plain_weights
 from settlement.models import MeterSide
 
 ACTOR = "setup"
+SECOND_ACTOR = "setup:second"  # approves what the first asks for; no person does either
 HOUSE, AUDITOR = "house", "auditor"
 OPERATORS = ("operator", "operator2")
 QUALIFIED_FOR = timedelta(days=365)
@@ -101,7 +102,8 @@ def set_up_market(plan: MarketPlan, *, logins: bool, now: datetime) -> Credentia
     traders += [_set_up_buyer(facts, now) for facts in BUYERS]
     for party in traders:
         reference = f"opening deposit of {party.code}"
-        deposit(party.id, currency.id, plan.deposit_micros, reference=reference, actor=ACTOR, now=now)
+        deposit = request_deposit(party.id, currency.id, plan.deposit_micros, reference=reference, actor=ACTOR, now=now)
+        approve_transfer(deposit.pk, actor=SECOND_ACTOR, now=now)
     for party in (*traders, auditor):
         told.keys[party.code] = issue_party_key(party, "opening key", now=now)
     if logins:

@@ -20,6 +20,9 @@ from ledger.errors import DomainError, NotFound
 for _module in (
     "ledger.idempotency",
     "ledger.api.errors",
+    "ledger.audit.errors",
+    "ledger.keys.errors",
+    "ledger.log.errors",
     "exchange.errors",
     "settlement.errors",
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from celery.schedules import crontab
 from django.templatetags.static import static
 
 from config.environment import CHECKOUT, database_settings, read_environment
@@ -17,6 +18,7 @@ SECRET_KEY = ENVIRONMENT.secret_key
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 CLOCK = {"system": "config.clock.SystemClock", "simulated": "config.clock.SimulatedClock"}[ENVIRONMENT.clock]
 KEY_ENCRYPTION_SECRET = ENVIRONMENT.key_encryption_secret or ENVIRONMENT.secret_key
+LEDGER_ORIGIN = ENVIRONMENT.ledger_origin
 
 INSTALLED_APPS = [
     "unfold",
@@ -117,7 +119,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenbourse",
     "DESCRIPTION": "An exchange and settlement ledger for token capacity.",
-    "VERSION": "0.1.0",
+    "VERSION": "0.2.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -132,6 +134,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "settlement"
 CELERY_BEAT_SCHEDULE = {
+    "ledger.publish_checkpoint": {"task": "ledger.publish_checkpoint", "schedule": timedelta(seconds=2)},
+    "ledger.seal_periods": {"task": "ledger.seal_periods", "schedule": crontab(hour="0", minute="5")},
+    "ledger.audit": {"task": "ledger.audit", "schedule": crontab(hour="2", minute="30")},
     "exchange.sweep_contract_life": {"task": "exchange.sweep_contract_life", "schedule": timedelta(seconds=5)},
     "settlement.sweep": {"task": "settlement.sweep", "schedule": timedelta(seconds=15)},
 }

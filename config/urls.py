@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from config.docs import DocsView, SchemaView
 from config.problems import ProblemsView, ProblemView
+from ledger.api.checkpoint_views import CheckpointView, LatestCheckpointView
 from ledger.api.views import JwksView
 
 handler400 = "config.api_errors.bad_request"
@@ -26,6 +27,8 @@ urlpatterns = [
     path("api/docs", DocsView.as_view(), name="api-docs"),
     path("problems/<slug:code>", ProblemView.as_view(), name="problem"),
     path(".well-known/jwks.json", JwksView.as_view(), name="jwks"),
+    path("checkpoint", LatestCheckpointView.as_view(), name="checkpoint"),
+    path("checkpoint/<int:size>", CheckpointView.as_view(), name="checkpoint-of-size"),
     path("admin/", admin.site.urls),
     path("", include("exchange.page_urls")),
     path("", include("settlement.page_urls")),

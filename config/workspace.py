@@ -17,7 +17,7 @@ from exchange.selectors.positions import list_own_positions
 from exchange.wording import price_writer
 from ledger.chart import AssetKind, Role
 from ledger.clock import get_clock
-from ledger.models import Account, ActionLog
+from ledger.models import Account, ActionLog, Transfer, TransferState
 from ledger.parties.access import Access
 from ledger.web import access_of
 from settlement.models import JobState, SettlementJob
@@ -97,6 +97,7 @@ _PARTY = [
     _table("Settled positions", "task_alt", "settlement_positionsettlement"),
     _table("Statements", "description", "settlement_statement"),
     _table("Balances", "account_balance_wallet", "ledger_account"),
+    _table("Transfers", "payments", "ledger_transfer"),
     _table("Meters", "speed", "settlement_meter"),
     _table("API keys", "key", "ledger_apikey"),
 ]
@@ -124,6 +125,7 @@ _EVERYTHING = {
         _table("Parties", "groups", "ledger_party"),
         _table("People", "person", "ledger_user"),
         _table("API keys", "key", "ledger_apikey"),
+        _table("Transfers", "payments", "ledger_transfer"),
         _table("Accounts", "account_balance_wallet", "ledger_account"),
         _table("Transactions", "receipt_long", "ledger_transaction"),
         _table("Batches", "layers", "ledger_batch"),
@@ -175,6 +177,7 @@ def _market_figures() -> dict[str, Any]:
         "sequencer": get_sequencer(),
         "escrow": escrow.order_by("asset__code"),
         "runs": [(run, progress[run.id]) for run in runs],
+        "waiting_transfers": Transfer.objects.filter(state=TransferState.REQUESTED).count(),
         "failed_jobs": SettlementJob.objects.filter(state=JobState.FAILED).count(),
         "actions": ActionLog.objects.order_by("-id")[:ROWS],
     }

@@ -7,3 +7,8 @@ class ExchangeConfig(AppConfig):
     name = "exchange"
     verbose_name = "Exchange"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from exchange import audit  # models load after apps
+
+        audit.register()

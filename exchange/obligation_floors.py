@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 
 from exchange.capacity import window_capacity
@@ -31,21 +32,26 @@ def allocated_tokens(product_id: int, window_seconds: int) -> dict[int, int]:
     return dict(tokens)
 
 
-def move_floor(contract: Contract, provider_id: int, tokens: int, *, actor: str, reason: str, now: datetime) -> None:
-    """Let a provider's obligation in a contract go down to −`tokens`.
+def move_floors(tokens: Mapping[tuple[Contract, int], int], *, actor: str, reason: str, now: datetime) -> None:
+    """Let providers' obligations go down to −tokens, by (contract, provider).
 
-    Raises `CapacityExceeded`, with figures, when more than that is sold or on offer already.
+    Raises `CapacityExceeded`, with figures, when more than that is sold or on offer somewhere: none is moved then.
     """
-    account = AccountKey(provider_id, contract.asset_id, Role.OBLIGATION)
+    contracts = {contract.asset_id: contract for contract, _ in tokens}
+    floors: dict[AccountKey, int | None] = {
+        AccountKey(provider_id, contract.asset_id, Role.OBLIGATION): -amount
+        for (contract, provider_id), amount in tokens.items()
+    }
     try:
-        journal.set_floor(account, -tokens, actor=actor, reason=reason, now=now)
+        journal.set_floors(floors, actor=actor, reason=reason, now=now)
     except InsufficientFunds as error:
         sold, offered = -int(error.fields["balance"]), int(error.fields["held"])
+        contract, capacity = contracts[error.fields["asset"]], -int(error.fields["floor"])
         raise CapacityExceeded(
             f"{sold} contract tokens of {contract.symbol} are sold and {offered} on offer; "
-            f"its capacity cannot go down to {tokens}.",
+            f"its capacity cannot go down to {capacity}.",
             contract=contract.symbol,
-            capacity_tokens=str(tokens),
+            capacity_tokens=str(capacity),
             sold_tokens=str(sold),
             offered_tokens=str(offered),
         ) from error

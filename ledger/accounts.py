@@ -9,6 +9,7 @@ from django.db import connection
 
 from ledger.chart import TOKEN_ROLES, AccountKey, AssetKind, format_amount, opening_floor
 from ledger.errors import InvalidAmount
+from ledger.packing import pack_int8, pack_texts, packed_cursor
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class AccountState:
     balance: int
     held: int
     seq: int
+    hold_seq: int
     floor: int | None
     frozen: bool
     closed: bool
@@ -44,24 +46,43 @@ def load_accounts(keys: Iterable[AccountKey]) -> dict[AccountKey, AccountState]:
     wanted = list(dict.fromkeys(keys))
     if not wanted:
         return {}
-    with connection.cursor() as cursor:
+    parties, assets, roles, qualifiers = zip(*wanted, strict=True)
+    with packed_cursor() as cursor:
         cursor.execute(
-            """
-            SELECT account.id, account.party_id, account.asset_id, account.role, account.qualifier,
-                   account.balance, account.held, account.seq, account.floor, account.frozen, account.closed
-              FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[])
-                   AS wanted(party_id, asset_id, role, qualifier)
-              JOIN ledger_account account USING (party_id, asset_id, role, qualifier)
-            """,
-            [list(column) for column in zip(*wanted, strict=True)],
+            "SELECT place, id, balance, held, seq, hold_seq, floor, frozen, closed"
+            " FROM ledger_find_accounts(%s, %s, %s, %s)",
+            [pack_int8(parties), pack_int8(assets), pack_texts(roles), pack_texts(qualifiers)],
+            binary=True,
         )
         rows = cursor.fetchall()
-    by_plain_key = {tuple(key): key for key in wanted}
     states = {}
-    for account_id, party, asset, role, qualifier, *figures in rows:
-        key = by_plain_key[party, asset, role, qualifier]
+    for place, account_id, *figures in rows:
+        key = wanted[place - 1]
         states[key] = AccountState(account_id, key, *figures)
     return states
+
+
+class AccountMemory:
+    """The accounts of a long-lived writer, good as long as nobody else changed any: it compares the head's version.
+
+    It is emptied by whatever goes wrong, since a draft may have been applied to it that was then rolled back.
+    """
+
+    def __init__(self, limit: int = 200_000) -> None:
+        self._limit = limit
+        self._states: dict[AccountKey, AccountState] = {}
+        self._version: int | None = None
+
+    def take(self, version: int) -> dict[AccountKey, AccountState]:
+        """What is known as of this version of the head; forgets it until `keep` is called."""
+        states, self._states = self._states, {}
+        if self._version != version or len(states) > self._limit:
+            return {}
+        return states
+
+    def keep(self, states: dict[AccountKey, AccountState], version: int) -> None:
+        """Remember what a batch left, once it is committed."""
+        self._states, self._version = states, version
 
 
 def open_accounts(keys: Iterable[AccountKey]) -> None:
@@ -81,8 +102,9 @@ def open_accounts(keys: Iterable[AccountKey]) -> None:
                 raise InvalidAmount(f"A {key.role} account holds a {expected}.", field="asset", role=key.role)
         cursor.execute(
             """
-            INSERT INTO ledger_account (party_id, asset_id, role, qualifier, balance, held, seq, floor, frozen, closed)
-            SELECT party_id, asset_id, role, qualifier, 0, 0, 0, floor, false, false
+            INSERT INTO ledger_account (party_id, asset_id, role, qualifier, balance, held, seq, hold_seq, floor,
+                                        frozen, closed)
+            SELECT party_id, asset_id, role, qualifier, 0, 0, 0, 0, floor, false, false
               FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
                    AS wanted(party_id, asset_id, role, qualifier, floor)
             ON CONFLICT DO NOTHING

@@ -26,6 +26,8 @@ class Role(StrEnum):
     ENTITLEMENT = "entitlement"  # what a buyer may still consume
     OBLIGATION = "obligation"  # negative: sold and still to be delivered
 
+    __hash__ = str.__hash__  # an enum's own is written in Python, and every account key is hashed several times
+
 
 TOKEN_ROLES = frozenset({Role.ENTITLEMENT, Role.OBLIGATION})
 UNBOUNDED_ROLES = frozenset({Role.EXTERNAL, Role.DEBT})

@@ -6,10 +6,10 @@ A draft names accounts by key, not by row; the posting door (`ledger.journal.pos
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as _quoted
 
 from ledger.chart import AccountKey
 from ledger.errors import InvalidAmount, UnbalancedTransaction
@@ -66,12 +66,16 @@ class TransactionDraft:
                 )
 
     def request_hash(self) -> bytes:
-        """SHA-256 over everything that must be equal in a repeat."""
-        content = [
-            self.kind,
-            self.effective_at.astimezone(UTC).isoformat(),
-            self.reverses,
-            [[*leg.account, leg.amount, leg.ref] for leg in self.legs],
-            [[*hold.account, hold.delta, hold.ref] for hold in self.holds],
-        ]
-        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).digest()
+        """SHA-256 over everything that must be equal in a repeat, as compact JSON."""
+        effective_at = self.effective_at.astimezone(UTC).isoformat()
+        legs = [_listed(leg.account, leg.amount, leg.ref) for leg in self.legs]
+        holds = [_listed(hold.account, hold.delta, hold.ref) for hold in self.holds]
+        reverses = "null" if self.reverses is None else self.reverses
+        content = f'[{_quoted(self.kind)},"{effective_at}",{reverses},[{",".join(legs)}],[{",".join(holds)}]]'
+        return hashlib.sha256(content.encode()).digest()
+
+
+def _listed(account: AccountKey, amount: int, ref: str) -> str:
+    """Written out, since the general encoder takes three times as long."""
+    party_id, asset_id, role, qualifier = account
+    return f'[{party_id},{asset_id},"{role}",{_quoted(qualifier)},{amount},{_quoted(ref)}]'

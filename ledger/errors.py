@@ -76,6 +76,54 @@ class AccountFrozen(DomainError):
     category = Category.REFUSED
 
 
+class AccountClosed(DomainError):
+    """The account is closed, which is final."""
+
+    code = "account_closed"
+    category = Category.CONFLICT
+
+
+class AccountNotEmpty(DomainError):
+    """An account closes only when its balance is 0 and nothing on it is held."""
+
+    code = "account_not_empty"
+    category = Category.REFUSED
+
+
+class AccountNeeded(DomainError):
+    """The account serves the whole market and stays open."""
+
+    code = "account_needed"
+    category = Category.REFUSED
+
+
+class ReasonMissing(DomainError):
+    """An act that needs a reason was asked for without one."""
+
+    code = "reason_missing"
+
+
+class NeedsAnotherPerson(DomainError):
+    """Whoever asked for something cannot decide it as well."""
+
+    code = "needs_another_person"
+    category = Category.FORBIDDEN
+
+
+class AlreadyDecided(DomainError):
+    """It was decided before, and the other way."""
+
+    code = "already_decided"
+    category = Category.CONFLICT
+
+
+class NotReversible(DomainError):
+    """Only a deposit or withdrawal that is posted can be reversed."""
+
+    code = "not_reversible"
+    category = Category.CONFLICT
+
+
 class NotAuthenticated(DomainError):
     """No API key, or one that is unknown or revoked."""
 

@@ -3,28 +3,50 @@
 Every call runs inside the caller's database transaction, locks the ledger head (one lock for the whole ledger, taken
 after any job or case row and before anything else), and raises the head's version, so that a writer that caches
 accounts knows when others wrote. What one call writes is a batch: sealed by a Merkle root, chained to the one before.
+The database checks all of it again: what was entered and not sealed by `ledger_seal` cannot be committed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
+from psycopg import Cursor
+from psycopg.rows import args_row
+from psycopg.types.numeric import Int8
 
-from ledger.accounts import AccountState, load_accounts, open_accounts
+from ledger.accounts import AccountMemory, AccountState, load_accounts, open_accounts
 from ledger.chart import AccountKey, format_amount
 from ledger.drafts import TransactionDraft
-from ledger.errors import AccountFrozen, HoldExceeded, InsufficientFunds, InvalidAmount, ReferenceConflict
-from ledger.leaf import PostedLeg, batch_hash, encode_leaf
-from ledger.merkle import leaf_hash, tree_root
-from ledger.models import LedgerHead
-from ledger.money import MAX_AMOUNT
+from ledger.errors import InsufficientFunds, ReferenceConflict
+from ledger.merkle import tree_root
+from ledger.packing import (
+    PackedArray,
+    pack_digests,
+    pack_instants,
+    pack_int4,
+    pack_int8,
+    pack_texts,
+    packed_cursor,
+)
+from ledger.posting import Digests, Movements, NumberedDraft, apply_drafts, digest
 
-__all__ = ["AccountState", "Posted", "load_accounts", "lock_head", "open_accounts", "post", "set_flags", "set_floor"]
+__all__ = [
+    "AccountMemory",
+    "AccountState",
+    "Posted",
+    "load_accounts",
+    "lock_head",
+    "open_accounts",
+    "post",
+    "set_flags",
+    "set_floors",
+]
+
+ENTERED_AT_ONCE = 1_000  # transactions in one statement; smaller ones cost the database more than they save
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,54 +57,79 @@ class Posted:
     repeated: bool
 
 
-def lock_head() -> LedgerHead:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The locked head: what the next batch follows. `version` rises with every change of any account."""
+
+    version: int
+    last_transaction: int
+    last_posted_at: datetime
+
+
+def lock_head() -> Head:
     """Lock the ledger head until the caller's transaction ends. Refuses to run outside one."""
-    if not connection.in_atomic_block:
-        raise RuntimeError("The ledger is written inside a database transaction only.")
-    return LedgerHead.objects.select_for_update().get(id=1)
+    return _lock_and_find(())[0]
 
 
-def post(drafts: Sequence[TransactionDraft], *, actor: str, now: datetime) -> tuple[Posted, ...]:
+def post(
+    drafts: Sequence[TransactionDraft], *, actor: str, now: datetime, memory: AccountMemory | None = None
+) -> tuple[Posted, ...]:
     """Post drafts in order, all or none, as one batch; returns one `Posted` a draft.
 
     An identical repeat of (`source`, `reference`) returns the first result. Raises `ReferenceConflict`,
-    `InsufficientFunds`, `HoldExceeded`, `AccountFrozen`, `InvalidAmount`: nothing is written then.
+    `InsufficientFunds`, `HoldExceeded`, `AccountFrozen`, `InvalidAmount`: nothing is written then. A writer that posts
+    again and again gives a `memory`, and spares reading accounts that only it changes.
+
+    Posting times never fall: a batch whose `now` was read before it waited its turn gets the time of the one before.
     """
-    head = lock_head()
-    known = _find_posted(drafts)
-    fresh: dict[tuple[str, str], tuple[int, TransactionDraft]] = {}
+    head, known = _lock_and_find(drafts)
+    fresh: dict[tuple[str, str], NumberedDraft] = {}
     results: list[Posted] = []
     for draft in drafts:
         reference = (draft.source, draft.reference)
-        if reference in known:
-            _refuse_other_content(draft, known[reference])
-            results.append(Posted(known[reference].transaction_id, repeated=True))
-        elif reference in fresh:
-            transaction_id, first = fresh[reference]
-            if first.request_hash() != draft.request_hash():
+        if (recorded := known.get(reference)) is not None:
+            _refuse_other_content(draft, recorded)
+            results.append(Posted(recorded.transaction_id, repeated=True))
+        elif (first := fresh.get(reference)) is not None:
+            if first.draft.request_hash() != draft.request_hash():
                 raise _conflict(draft, "legs")
-            results.append(Posted(transaction_id, repeated=True))
+            results.append(Posted(first.number, repeated=True))
         else:
-            transaction_id = head.last_transaction + len(fresh) + 1
-            fresh[reference] = (transaction_id, draft)
-            results.append(Posted(transaction_id, repeated=False))
+            number = head.last_transaction + len(fresh) + 1
+            fresh[reference] = NumberedDraft(number, draft)
+            results.append(Posted(number, repeated=False))
     if fresh:
-        _write_batch(head, list(fresh.values()), actor=actor, now=now)
+        accounts = {} if memory is None else memory.take(head.version)
+        _write(list(fresh.values()), accounts, head, actor=actor, now=max(now, head.last_posted_at))
+        if memory is not None:
+            transaction.on_commit(lambda: memory.keep(accounts, head.version + 1))
     return tuple(results)
 
 
-def set_floor(key: AccountKey, floor: int | None, *, actor: str, reason: str, now: datetime) -> None:
-    """Move an account's floor, with evidence. Raises `InsufficientFunds` when the account already stands below."""
+def set_floors(floors: Mapping[AccountKey, int | None], *, actor: str, reason: str, now: datetime) -> None:
+    """Move the floors of accounts, with evidence; opens those that do not exist.
+
+    Raises `InsufficientFunds` when an account already stands below its new floor: none is moved then.
+    """
     lock_head()
-    open_accounts([key])
-    account = load_accounts([key])[key]
-    if floor is not None and account.balance - account.held < floor:
-        raise InsufficientFunds(
-            "The account already stands below the new floor.",
-            **account.figures() | {"floor": format_amount(key.role, floor)},
+    accounts = load_accounts(floors)
+    missing = [key for key in floors if key not in accounts]
+    if missing:
+        open_accounts(missing)
+        accounts |= load_accounts(missing)
+    for key, floor in floors.items():
+        account = accounts[key]
+        if floor is not None and account.balance - account.held < floor:
+            raise InsufficientFunds(
+                "The account already stands below the new floor.",
+                **account.figures() | {"floor": format_amount(key.role, floor), "asset": key.asset_id},
+            )
+    moved = {accounts[key].id: floor for key, floor in floors.items() if floor != accounts[key].floor}
+    if moved:
+        _call(
+            "ledger_set_floors(%s::bigint[], %s::bigint[], %s, %s, %s)",
+            [list(moved), list(moved.values()), actor, reason, now],
         )
-    if floor != account.floor:
-        _call("ledger_set_floor(%s, %s, %s, %s, %s)", [account.id, floor, actor, reason, now])
 
 
 def set_flags(key: AccountKey, *, frozen: bool, closed: bool, actor: str, reason: str, now: datetime) -> None:
@@ -94,6 +141,8 @@ def set_flags(key: AccountKey, *, frozen: bool, closed: bool, actor: str, reason
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
+    source: str
+    reference: str
     transaction_id: int
     request_hash: bytes
     kind: str
@@ -101,21 +150,29 @@ class _Recorded:
     reverses: int | None
 
 
-def _find_posted(drafts: Sequence[TransactionDraft]) -> dict[tuple[str, str], _Recorded]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT posted.source, posted.reference, posted.id, posted.request_hash, posted.kind,
-                   posted.effective_at, posted.reverses
-              FROM unnest(%s::text[], %s::text[]) AS asked(source, reference)
-              JOIN ledger_transaction posted USING (source, reference)
-            """,
-            [[draft.source for draft in drafts], [draft.reference for draft in drafts]],
+def _lock_and_find(drafts: Sequence[TransactionDraft]) -> tuple[Head, dict[tuple[str, str], _Recorded]]:
+    """The locked head, and which references were posted before: two statements in one journey.
+
+    Two, since what another writer committed while this one waited for the lock must be seen.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("The ledger is written inside a database transaction only.")
+    with packed_cursor() as locking, packed_cursor() as finding, locking.connection.pipeline():
+        locking.execute(
+            "SELECT version, last_transaction, last_posted_at FROM ledger_ledgerhead WHERE id = 1 FOR UPDATE",
+            binary=True,
         )
-        return {
-            (source, reference): _Recorded(number, bytes(request_hash), *rest)
-            for source, reference, number, request_hash, *rest in cursor.fetchall()
-        }
+        if drafts:
+            finding.row_factory = args_row(_Recorded)
+            finding.execute(
+                "SELECT source, reference, id, request_hash, kind, effective_at, reverses"
+                " FROM ledger_find_posted(%s, %s)",
+                [pack_texts([draft.source for draft in drafts]), pack_texts([draft.reference for draft in drafts])],
+                binary=True,
+            )
+        head = Head(*locking.fetchall()[0])
+        recorded: list[_Recorded] = finding.fetchall() if drafts else []
+    return head, {(row.source, row.reference): row for row in recorded}
 
 
 def _refuse_other_content(draft: TransactionDraft, recorded: _Recorded) -> None:
@@ -136,154 +193,97 @@ def _conflict(draft: TransactionDraft, field: str) -> ReferenceConflict:
     )
 
 
-def _write_batch(head: LedgerHead, numbered: list[tuple[int, TransactionDraft]], *, actor: str, now: datetime) -> None:
-    keys = [leg.account for _, draft in numbered for leg in draft.legs]
-    keys += [hold.account for _, draft in numbered for hold in draft.holds]
-    accounts = load_accounts(keys)
-    missing = [key for key in keys if key not in accounts]
-    if missing:
-        open_accounts(missing)
-        accounts |= load_accounts(missing)
-
-    held_before = {key: account.held for key, account in accounts.items()}
-    posted = [(number, draft, _apply(draft, accounts)) for number, draft in numbered]
-    leaves = [
-        encode_leaf(
-            transaction_id=number,
-            kind=draft.kind,
-            source=draft.source,
-            reference=draft.reference,
-            actor=actor,
-            request_hash=draft.request_hash(),
-            effective_at=draft.effective_at,
-            posted_at=now,
-            reverses=draft.reverses,
-            legs=legs,
-        )
-        for number, draft, legs in posted
-    ]
-    hashes = [leaf_hash(leaf) for leaf in leaves]
-    batch_no = head.last_batch + 1
-    _insert_transactions(posted, hashes, batch_no=batch_no, actor=actor, now=now)
-
-    # Holds that fall go first and holds that rise go last, so that the account's CHECK sees no state in between
-    # that is worse than both ends.
-    held_deltas = {account.id: account.held - held_before[key] for key, account in accounts.items()}
-    _change_held({account_id: delta for account_id, delta in held_deltas.items() if delta < 0})
-    _insert_entries(posted)
-    _change_held({account_id: delta for account_id, delta in held_deltas.items() if delta > 0})
-    _seal(head, posted[0][0], posted[-1][0], tree_root(hashes), actor=actor, now=now)
-
-
-def _apply(draft: TransactionDraft, accounts: dict[AccountKey, AccountState]) -> list[PostedLeg]:
-    """Apply a draft to the loaded figures, or raise; a draft is judged by where it leaves its accounts."""
-    deltas: dict[AccountKey, int] = defaultdict(int)
-    legs = []
-    for leg in draft.legs:
-        account = accounts[leg.account]
-        account.balance += leg.amount
-        account.seq += 1
-        if abs(account.balance) > MAX_AMOUNT:
-            raise InvalidAmount("A balance would not fit 64 bits.", field="amount")
-        deltas[leg.account] += leg.amount
-        legs.append(PostedLeg(account.id, account.key.asset_id, leg.amount, account.seq, account.balance, leg.ref))
-    for hold in draft.holds:
-        accounts[hold.account].held += hold.delta
-        deltas[hold.account] -= hold.delta
-    for key, delta in deltas.items():
-        _check(accounts[key], delta)
-    return legs
-
-
-def _check(account: AccountState, delta: int) -> None:
-    figures = {"account": account.key.role.value} | account.figures()
-    if account.closed or (account.frozen and delta < 0):
-        raise AccountFrozen("The account is frozen or closed. An operator can say why.", **figures)
-    if account.held < 0:
-        raise HoldExceeded("More would be released than is held.", **figures)
-    if delta < 0 and account.available is not None and account.available < 0:
-        short = format_amount(account.key.role, -account.available)
-        raise InsufficientFunds(f"The account would fall short by {short}.", **figures)
-
-
-def _insert_transactions(
-    posted: list[tuple[int, TransactionDraft, list[PostedLeg]]],
-    hashes: list[bytes],
+def _write(
+    drafts: Sequence[NumberedDraft],
+    accounts: dict[AccountKey, AccountState],
+    head: Head,
     *,
-    batch_no: int,
     actor: str,
     now: datetime,
 ) -> None:
-    drafts = [draft for _, draft, _ in posted]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO ledger_transaction (id, batch_no, kind, source, reference, request_hash, actor, effective_at,
-                                            posted_at, legs, reverses, leaf)
-            SELECT id, %s, kind, source, reference, request_hash, %s, effective_at, %s, legs, reverses, leaf
-              FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[],
-                          %s::int[], %s::bigint[], %s::bytea[])
-                   AS draft(id, kind, source, reference, request_hash, effective_at, legs, reverses, leaf)
-            """,
-            [
-                batch_no,
-                actor,
-                now,
-                [number for number, _, _ in posted],
-                [draft.kind for draft in drafts],
-                [draft.source for draft in drafts],
-                [draft.reference for draft in drafts],
-                [draft.request_hash() for draft in drafts],
-                [draft.effective_at for draft in drafts],
-                [len(draft.legs) for draft in drafts],
-                [draft.reverses for draft in drafts],
-                hashes,
-            ],
-        )
+    """Enter some drafts after the other, then seal. The database works on what is sent while the rest is prepared."""
+    chunks = [drafts[start : start + ENTERED_AT_ONCE] for start in range(0, len(drafts), ENTERED_AT_ONCE)]
+    made: list[Movements] = []
+    digests: list[Digests] = []
+    with packed_cursor() as cursor, cursor.connection.pipeline():
+        for chunk in chunks:
+            _complete(accounts, chunk)
+            made.append(apply_drafts(chunk, accounts))
+            _enter(cursor, made[-1])
+        for chunk, movements in zip(chunks, made, strict=True):
+            digests += digest(chunk, movements, actor=actor, now=now)
+        _seal(cursor, [draft for _, draft in drafts], digests, head, actor=actor, now=now)
 
 
-def _insert_entries(posted: list[tuple[int, TransactionDraft, list[PostedLeg]]]) -> None:
-    rows = [
-        (leg.account_id, leg.account_seq, number, position, leg.asset_id, leg.amount, leg.balance_after, leg.ref)
-        for number, _, legs in posted
-        for position, leg in enumerate(legs, start=1)
-    ]
-    if not rows:
+def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[NumberedDraft]) -> None:
+    """Read or open the accounts that these drafts need and `accounts` lacks."""
+    unknown = {leg.account for _, draft in drafts for leg in draft.legs if leg.account not in accounts}
+    unknown |= {hold.account for _, draft in drafts for hold in draft.holds if hold.account not in accounts}
+    if not unknown:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO ledger_entry (account_id, account_seq, transaction_id, leg, asset_id, amount, balance_after,
-                                      ref)
-            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[],
-                                 %s::bigint[], %s::text[])
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
+    accounts |= load_accounts(unknown)
+    if missing := sorted(unknown - accounts.keys()):
+        open_accounts(missing)
+        accounts |= load_accounts(missing)
 
 
-def _change_held(deltas: dict[int, int]) -> None:
-    if deltas:
-        _call("ledger_change_held(%s::bigint[], %s::bigint[])", [list(deltas), list(deltas.values())])
+def _enter(cursor: Cursor[Any], made: Movements) -> None:
+    falling, rising = made.split_holds() if made.holds else ([], [])
+    _insert(cursor, _INSERT_HOLDS, _HOLD_PACKERS, falling)
+    _insert(cursor, _INSERT_ENTRIES, _ENTRY_PACKERS, sorted(made.entries))  # neighbours in the index come together
+    _insert(cursor, _INSERT_HOLDS, _HOLD_PACKERS, rising)
 
 
-def _seal(head: LedgerHead, first: int, last: int, root: bytes, *, actor: str, now: datetime) -> None:
-    previous = bytes(head.last_batch_hash)
-    no = head.last_batch + 1
-    sealed = batch_hash(
-        no=no, first_transaction=first, last_transaction=last, root=root, previous=previous, posted_at=now
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ledger_batch (no, first_transaction, last_transaction, count, root, previous, hash, actor,"
-            " posted_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [no, first, last, last - first + 1, root, previous, sealed, actor, now],
-        )
-        cursor.execute(
-            "UPDATE ledger_ledgerhead SET version = version + 1, last_transaction = %s, last_batch = %s,"
-            " last_batch_hash = %s WHERE id = 1",
-            [last, no, sealed],
-        )
+def _insert(cursor: Cursor[Any], statement: str, packers: Sequence[Packer], rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        cursor.execute(statement, [pack(column) for pack, column in zip(packers, zip(*rows, strict=True), strict=True)])
+
+
+def _seal(
+    cursor: Cursor[Any],
+    drafts: Sequence[TransactionDraft],
+    digests: Sequence[Digests],
+    head: Head,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    leaves = [each.leaf for each in digests]
+    parameters: list[Any] = [
+        Int8(head.version),
+        actor,
+        now,
+        tree_root(leaves),
+        pack_texts([draft.kind for draft in drafts]),
+        pack_texts([draft.source for draft in drafts]),
+        pack_texts([draft.reference for draft in drafts]),
+        pack_digests([each.request_hash for each in digests]),
+        pack_instants([draft.effective_at for draft in drafts]),
+        pack_int4([len(draft.legs) for draft in drafts]),
+        pack_int8([draft.reverses or 0 for draft in drafts]),
+        pack_digests(leaves),
+    ]
+    cursor.execute("SELECT ledger_seal(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", parameters)
+
+
+Packer = Callable[[Sequence[Any]], PackedArray]
+_ENTRY_PACKERS: tuple[Packer, ...] = (
+    pack_int8, pack_int8, pack_int8, pack_int4, pack_int8, pack_int8, pack_int8, pack_texts,
+)  # fmt: skip
+# Elements are taken by their place: of several arrays, `unnest` would first write each one out.
+_INSERT_ENTRIES = (
+    "INSERT INTO ledger_entry (account_id, account_seq, transaction_id, leg, asset_id, amount, balance_after, ref)"
+    " SELECT (%s::bigint[])[n], (%s::bigint[])[n], (%s::bigint[])[n], (%s::int[])[n], (%s::bigint[])[n],"
+    " (%s::bigint[])[n], (%s::bigint[])[n], ref FROM unnest(%s::text[]) WITH ORDINALITY AS entry(ref, n)"
+)
+_HOLD_PACKERS: tuple[Packer, ...] = (
+    pack_int8, pack_int8, pack_int8, pack_int4, pack_int8, pack_int8, pack_texts,
+)  # fmt: skip
+_INSERT_HOLDS = (
+    "INSERT INTO ledger_holdentry (account_id, hold_seq, transaction_id, position, delta, held_after, ref)"
+    " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[],"
+    " %s::text[])"
+)
 
 
 def _call(function: str, parameters: list[Any]) -> None:

@@ -1,43 +1,46 @@
-"""The leaf: a transaction as fixed big-endian bytes, the unit of proof. Pure; versioned from the first day.
+"""The bytes of evidence: items, leaves and batch records. Pure, versioned, described byte by byte in LEAF_FORMAT.md.
 
-Layout, version 1: version u8, transaction u64, kind, source, reference, actor (each u16 length + UTF-8), request hash
-32 bytes, effective and posted instants i64 (microseconds since 1970 UTC), reversed transaction u64 (0: none), number
-of legs u32; then for each leg account u64, asset u64, amount i64, account sequence u64, balance after i64, ref (u16
-length + UTF-8). The tree hashes it as RFC 6962 says: SHA-256(0x00 || leaf).
+A transaction's leaf is its header and the Merkle root over its items (legs, then hold changes), so that a party can be
+shown its own items and nothing of the others'. A batch record is hashed as a leaf of the ledger's log.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
-VERSION = 1
+VERSION = 2
+GENESIS = bytes(32)  # what the first batch names as `previous`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LEG = struct.Struct(">QQqQq")
+_MICROSECOND = timedelta(microseconds=1)
+
+_LEG = struct.Struct(">BIQQqQqH").pack
+_HOLD = struct.Struct(">BIQqQqH").pack
+_FIRST = struct.Struct(">BQ").pack
+_TIMES_AND_COUNTS = struct.Struct(">qqQII").pack
+_LENGTH = struct.Struct(">H").pack
+_BATCH = struct.Struct(">BQQQq").pack
 
 
-@dataclass(frozen=True, slots=True)
-class PostedLeg:
-    """A leg with its place in its account."""
-
-    account_id: int
-    asset_id: int
-    amount: int
-    account_seq: int
-    balance_after: int
-    ref: str
+@lru_cache(maxsize=1024)  # a batch names few instants, many times
+def microseconds(instant: datetime) -> int:
+    """Microseconds since 1970 UTC."""
+    return (instant - _EPOCH) // _MICROSECOND
 
 
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack(">H", len(data)) + data
+def encode_leg(
+    leg: int, account_id: int, asset_id: int, amount: int, account_seq: int, balance_after: int, ref: str
+) -> bytes:
+    """The item of one leg; `leg` counts from 1."""
+    text = ref.encode()
+    return _LEG(1, leg, account_id, asset_id, amount, account_seq, balance_after, len(text)) + text
 
 
-def _instant(value: datetime) -> int:
-    return (value - _EPOCH) // timedelta(microseconds=1)
+def encode_hold(position: int, account_id: int, delta: int, hold_seq: int, held_after: int, ref: str) -> bytes:
+    """The item of one hold change; `position` counts from 1."""
+    text = ref.encode()
+    return _HOLD(2, position, account_id, delta, hold_seq, held_after, len(text)) + text
 
 
 def encode_leaf(
@@ -51,25 +54,40 @@ def encode_leaf(
     effective_at: datetime,
     posted_at: datetime,
     reverses: int | None,
-    legs: Iterable[PostedLeg],
+    legs: int,
+    holds: int,
+    items_root: bytes,
 ) -> bytes:
-    """The bytes of one transaction."""
-    legs = list(legs)
-    parts = [
-        struct.pack(">BQ", VERSION, transaction_id),
-        *map(_text, (kind, source, reference, actor)),
-        request_hash,
-        struct.pack(">qqQI", _instant(effective_at), _instant(posted_at), reverses or 0, len(legs)),
-    ]
-    for leg in legs:
-        parts.append(_LEG.pack(leg.account_id, leg.asset_id, leg.amount, leg.account_seq, leg.balance_after))
-        parts.append(_text(leg.ref))
-    return b"".join(parts)
+    """The bytes of one transaction, with `legs` legs and `holds` hold changes under `items_root`."""
+    counts = _TIMES_AND_COUNTS(microseconds(effective_at), microseconds(posted_at), reverses or 0, legs, holds)
+    reference_bytes = reference.encode()
+    return b"".join(
+        (
+            _FIRST(VERSION, transaction_id),
+            _label(kind),
+            _label(source),
+            _LENGTH(len(reference_bytes)),
+            reference_bytes,
+            _label(actor),
+            request_hash,
+            counts,
+            items_root,
+        )
+    )
 
 
-def batch_hash(
-    *, no: int, first_transaction: int, last_transaction: int, root: bytes, previous: bytes, posted_at: datetime
+@lru_cache(maxsize=1024)
+def _label(text: str) -> bytes:
+    """A text of which there are few: its length and its bytes."""
+    data = text.encode()
+    return _LENGTH(len(data)) + data
+
+
+def batch_record(
+    *, no: int, first_transaction: int, last_transaction: int, posted_at: datetime, root: bytes, previous: bytes
 ) -> bytes:
-    """SHA-256 of a batch record: what the next batch names as `previous`."""
-    record = struct.pack(">BQQQq", VERSION, no, first_transaction, last_transaction, _instant(posted_at))
-    return hashlib.sha256(record + root + previous).digest()
+    """The bytes of a batch: which transactions, under which root, after which batch.
+
+    Their leaf hash (`merkle.leaf_hash`) is what the next batch names as `previous`, and the batch's leaf in the log.
+    """
+    return _BATCH(VERSION, no, first_transaction, last_transaction, microseconds(posted_at)) + root + previous

@@ -1,14 +1,23 @@
-"""The Merkle tree of RFC 6962 (and RFC 9162): roots and inclusion proofs. Pure, SHA-256.
+"""The Merkle tree of RFC 6962 (and RFC 9162): roots, inclusion and consistency proofs. Pure, SHA-256.
 
 Leaves and nodes are hashed under different prefixes, so a node can never be passed off as a leaf.
+
+A tree that grows is kept as its complete subtrees: node (level, position) is the hash over the 2^level leaves from leaf
+position * 2^level on, and never changes once it is complete. Everything about a tree of any size follows from them
+through a `Read`, in about log2(size) reads; which ones depends on the sizes alone, never on what is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+Read = Callable[[int, int], bytes]
+"""The hash of the complete subtree at (level, position)."""
+Range = tuple[int, int]
+"""Leaves (first, how many) that have a subtree of their own in some tree."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -71,8 +80,159 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
     return last == 0 and computed == root
 
 
+def root_of(size: int, read: Read) -> bytes:
+    """The root of the tree's first `size` leaves."""
+    return _root_of_range((0, size), read) if size else EMPTY_ROOT
+
+
+def inclusion_path(index: int, size: int, read: Read) -> list[bytes]:
+    """The proof of `inclusion_proof`, for leaf `index` (from 0) in the tree of the first `size` leaves.
+
+    Raises `IndexError` if there is no such leaf.
+    """
+    return [_root_of_range(sibling, read) for sibling in sibling_ranges(index, size)]
+
+
+def consistency_path(first: int, second: int, read: Read) -> list[bytes]:
+    """The hashes that prove the tree of `first` leaves to be the beginning of that of `second`. RFC 9162, 2.1.4.1.
+
+    Raises `IndexError` unless 0 < first <= second.
+    """
+    if not 0 < first <= second:
+        raise IndexError(f"A tree of {first} leaves cannot be the beginning of one of {second}.")
+    path: list[bytes] = []
+    start, size, whole = 0, second, True
+    waiting: list[Range] = []
+    while first != size:
+        half = _half(size)
+        if first <= half:
+            waiting.append((start + half, size - half))
+            size = half
+        else:
+            waiting.append((start, half))
+            start, size, first, whole = start + half, size - half, first - half, False
+    if not whole:  # otherwise it is the first tree itself, whose root the verifier knows
+        path.append(_root_of_range((start, size), read))
+    path += [_root_of_range(sibling, read) for sibling in reversed(waiting)]
+    return path
+
+
+def verify_consistency(
+    first_size: int, second_size: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Whether the tree with the first root is the beginning of that with the second. RFC 9162, 2.1.4.2."""
+    if not 0 < first_size <= second_size:
+        return False
+    if first_size == second_size:
+        return not proof and first_root == second_root
+    path = [first_root, *proof] if first_size & (first_size - 1) == 0 else list(proof)
+    if not path:
+        return False
+    first, last = first_size - 1, second_size - 1
+    while first & 1:
+        first >>= 1
+        last >>= 1
+    first_computed = second_computed = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if first & 1 or first == last:
+            first_computed = node_hash(sibling, first_computed)
+            second_computed = node_hash(sibling, second_computed)
+            while not first & 1 and first:
+                first >>= 1
+                last >>= 1
+        else:
+            second_computed = node_hash(second_computed, sibling)
+        first >>= 1
+        last >>= 1
+    return last == 0 and first_computed == first_root and second_computed == second_root
+
+
+def complete_nodes(old_size: int, new_leaf_hashes: Sequence[bytes], read: Read) -> list[tuple[int, int, bytes]]:
+    """(level, position, hash) of every subtree of level 1 and up that new leaves after `old_size` others complete.
+
+    `read` is asked for subtrees of the old leaves alone, at most one a level.
+    """
+    made: list[tuple[int, int, bytes]] = []
+    level, start, fresh = 0, old_size, list(new_leaf_hashes)
+    while fresh:
+        if start & 1:
+            start -= 1
+            fresh.insert(0, read(level, start))
+        level, start = level + 1, start >> 1
+        fresh = [node_hash(fresh[i], fresh[i + 1]) for i in range(0, len(fresh) - 1, 2)]
+        made += [(level, start + offset, node) for offset, node in enumerate(fresh)]
+    return made
+
+
+def sibling_ranges(index: int, size: int) -> list[Range]:
+    """The leaves under each hash of an inclusion proof, nearest the leaf first; those before `index` stand left.
+
+    Raises `IndexError` if there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise IndexError(f"There is no leaf {index} among {size}.")
+    ranges: list[Range] = []
+    start = 0
+    while size > 1:
+        half = _half(size)
+        if index < start + half:
+            ranges.append((start + half, size - half))
+            size = half
+        else:
+            ranges.append((start, half))
+            start, size = start + half, size - half
+    return ranges[::-1]
+
+
+class RootFold:
+    """The root over leaf hashes that come one by one, in memory that does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._peaks: list[bytes] = []  # the complete subtrees of what came, largest first
+        self.size = 0
+
+    def add(self, leaf: bytes) -> None:
+        """Put one more leaf hash at the end."""
+        merges = self.size
+        while merges & 1:
+            leaf = node_hash(self._peaks.pop(), leaf)
+            merges >>= 1
+        self._peaks.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root over what came so far."""
+        if not self._peaks:
+            return EMPTY_ROOT
+        *rest, root = self._peaks
+        for peak in reversed(rest):
+            root = node_hash(peak, root)
+        return root
+
+
+def _half(size: int) -> int:
+    """The largest power of two below `size` (> 1): how many leaves the left half has."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _root_of_range(leaves: Range, read: Read) -> bytes:
+    start, size = leaves
+    left: list[bytes] = []
+    while size & (size - 1):
+        half = _half(size)
+        left.append(read(half.bit_length() - 1, start // half))
+        start, size = start + half, size - half
+    root = read(size.bit_length() - 1, start // size)
+    while left:
+        root = node_hash(left.pop(), root)
+    return root
+
+
 def _level_above(level: list[bytes]) -> list[bytes]:
-    above = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    sha256 = hashlib.sha256  # `node_hash` written out: posting hashes thousands of nodes under the ledger's lock
+    above = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
     if len(level) & 1:
         above.append(level[-1])
     return above

@@ -6,26 +6,67 @@ Entries have a composite key, which the admin cannot show; these pages stand in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from ledger.chart import AssetKind
-from ledger.models import Account, ActionLog, Batch, Entry, Transaction
-from ledger.web import access_of, belongs_to_a_party, newest_first, only_for, reads_everything, render_page
+from ledger.api.filters import InstantField
+from ledger.errors import NotFound
+from ledger.log.checkpoints import latest_checkpoint
+from ledger.models import ActionLog, Batch, Entry, HoldEntry, Transaction
+from ledger.money import MAX_AMOUNT
+from ledger.selectors.accounts import Balance, accounts_of, balances
+from ledger.selectors.entries import Line, entry_lines, get_transaction, hold_lines, reversals_of
+from ledger.selectors.history import Point, find_point
+from ledger.selectors.log import covering_checkpoints
+from ledger.web import (
+    NewestFirst,
+    access_of,
+    belongs_to_a_party,
+    newest_first,
+    only_for,
+    reads_everything,
+    render_page,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """An entry with the names a reader needs beside it."""
+class JournalRow:
+    """A transaction as the journal lists it."""
 
-    entry: Entry
-    account: Account
-    transaction: Transaction | None = None
+    posted: Transaction
+    reversed_by: int | None
 
-    @property
-    def in_money(self) -> bool:
-        return self.account.asset.kind == AssetKind.CURRENCY
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch, and the size of the first checkpoint that covers it."""
+
+    batch: Batch
+    checkpoint: int | None
+
+
+class PastForm(forms.Form):
+    """Which point of the past is asked for: after a transaction, or at an instant (UTC)."""
+
+    transaction = forms.IntegerField(
+        required=False, min_value=0, max_value=MAX_AMOUNT, label="After transaction", widget=forms.NumberInput
+    )
+    at = InstantField(
+        required=False, label="Or at (UTC)", widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"})
+    )
+
+    def point(self) -> Point | None:
+        """The point, or None for now; what cannot be read or is not posted yet is an error of the form."""
+        if not self.is_valid():
+            return None
+        try:
+            return find_point(transaction=self.cleaned_data["transaction"], posted_by=self.cleaned_data["at"])
+        except NotFound as refusal:
+            self.add_error("transaction", refusal.message)
+            return None
 
 
 @require_safe
@@ -39,32 +80,35 @@ def journal(request: HttpRequest) -> HttpResponse:
     if reference:
         transactions = transactions.filter(reference=reference)
     page = newest_first(request, transactions, "id")
+    reversals = reversals_of(row.id for row in page.rows)
+    rows = [JournalRow(row, reversals.get(row.id)) for row in page.rows]
     return render_page(
         request,
         "ledger/journal.html",
-        {"section": "audit", "tab": "journal", "page": page, "kind": kind, "reference": reference},
+        {"section": "audit", "tab": "journal", "page": page, "rows": rows, "kind": kind, "reference": reference},
     )
 
 
 @require_safe
 @only_for(reads_everything)
 def journal_transaction(request: HttpRequest, number: int) -> HttpResponse:
-    """One transaction with its entries, which sum to zero in every asset, and the batch that sealed it."""
-    transaction = Transaction.objects.filter(id=number).first()
-    if transaction is None:
-        raise Http404
-    entries = list(Entry.objects.filter(transaction_id=number).order_by("leg"))
-    accounts = _accounts(entries)
+    """One transaction with its entries, which sum to zero in every asset, its holds, and what seals and signs it."""
+    try:
+        found = get_transaction(number, None)
+    except NotFound:
+        raise Http404 from None
     return render_page(
         request,
         "ledger/transaction.html",
         {
             "section": "audit",
             "tab": "journal",
-            "transaction": transaction,
-            "postings": [Posting(entry, accounts[entry.account_id]) for entry in entries],
-            "batch": Batch.objects.filter(no=transaction.batch_no).first(),
-            "reversed_by": Transaction.objects.filter(reverses=number).first(),
+            "transaction": found.posted,
+            "reversed_by": found.reversed_by,
+            "entries": found.legs,
+            "holds": found.holds,
+            "batch": Batch.objects.filter(no=found.posted.batch_no).first(),
+            "checkpoint": covering_checkpoints([found.posted.batch_no]).get(found.posted.batch_no),
         },
     )
 
@@ -72,24 +116,32 @@ def journal_transaction(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 @only_for(belongs_to_a_party)
 def account(request: HttpRequest, number: int) -> HttpResponse:
-    """An account's entries in statement order. Its party sees it, and those who read everything."""
-    found = Account.objects.select_related("party", "asset").filter(id=number).first()
+    """An account's entries in statement order, or with `?show=holds` the changes of its holds, as they stand or stood.
+
+    Its party sees it, and those who read everything.
+    """
     access = access_of(request)
-    if found is None or not (access.reads_everything or found.party_id in access.party_ids):
+    found = accounts_of(None if access.reads_everything else access.party_ids).filter(id=number).first()
+    if found is None:
         raise Http404
-    page = newest_first(request, Entry.objects.filter(account_id=number), "account_seq")
-    transactions = Transaction.objects.in_bulk([entry.transaction_id for entry in page.rows])
-    postings = [Posting(entry, found, transactions.get(entry.transaction_id)) for entry in page.rows]
+    form = PastForm(request.GET)
+    point = form.point()
+    (figures,) = balances([found], point)
+    shows_holds = request.GET.get("show") == "holds"
+    page, lines = (_hold_page if shows_holds else _entry_page)(request, figures)
     return render_page(
         request,
         "ledger/account.html",
         {
             "section": "audit" if access.reads_everything else "statements",
             "account": found,
-            "in_money": found.asset.kind == AssetKind.CURRENCY,
-            "free": None if found.floor is None else found.balance - found.held - found.floor,
+            "figures": figures,
+            "form": form,
+            "point": point,
+            "shows_holds": shows_holds,
+            "query_without_show": _without(request, "show", "before"),
             "page": page,
-            "postings": postings,
+            "lines": lines,
         },
     )
 
@@ -97,9 +149,15 @@ def account(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 @only_for(reads_everything)
 def batches(request: HttpRequest) -> HttpResponse:
-    """The chain of batches: Merkle root over each one's transactions, and the hash of the batch before."""
+    """The chain of batches: Merkle root over each one's transactions, the hash of the batch before, the signed head."""
     page = newest_first(request, Batch.objects.all(), "no")
-    return render_page(request, "ledger/batches.html", {"section": "audit", "tab": "batches", "page": page})
+    checkpoints = covering_checkpoints([row.no for row in page.rows])
+    rows = [BatchRow(row, checkpoints.get(row.no)) for row in page.rows]
+    return render_page(
+        request,
+        "ledger/batches.html",
+        {"section": "audit", "tab": "batches", "page": page, "rows": rows, "newest": latest_checkpoint()},
+    )
 
 
 @require_safe
@@ -116,5 +174,21 @@ def actions(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _accounts(entries: list[Entry]) -> dict[int, Account]:
-    return Account.objects.select_related("party", "asset").in_bulk([entry.account_id for entry in entries])
+def _entry_page(request: HttpRequest, account: Balance) -> tuple[NewestFirst[Any], list[Line]]:
+    entries = Entry.objects.filter(account_id=account.account_id, account_seq__lte=account.entries)
+    page = newest_first(request, entries, "account_seq")
+    return page, entry_lines(page.rows)
+
+
+def _hold_page(request: HttpRequest, account: Balance) -> tuple[NewestFirst[Any], list[Line]]:
+    holds = HoldEntry.objects.filter(account_id=account.account_id, hold_seq__lte=account.hold_entries)
+    page = newest_first(request, holds, "hold_seq")
+    return page, hold_lines(page.rows)
+
+
+def _without(request: HttpRequest, *names: str) -> str:
+    """The query string without some of its parameters."""
+    kept = request.GET.copy()
+    for name in names:
+        kept.pop(name, None)
+    return kept.urlencode()

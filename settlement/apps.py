@@ -7,3 +7,8 @@ class SettlementConfig(AppConfig):
     name = "settlement"
     verbose_name = "Settlement"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from settlement import audit  # models load after apps
+
+        audit.register()

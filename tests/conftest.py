@@ -157,6 +157,19 @@ def database(cluster: ClusterUrls, take_clone: Callable[[], str]) -> Iterator[Da
     _drop(cluster, name)
 
 
+@pytest.fixture
+def empty_database(cluster: ClusterUrls) -> Iterator[DatabaseUrls]:
+    """A database without a table, that Django is connected to: for tests of migrations."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(cluster.owner_url, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    urls = DatabaseUrls(_with_database(cluster.app_url, name), _with_database(cluster.owner_url, name))
+    _connect_django(urls.app_url, urls.owner_url)
+    yield urls
+    _close_connections()
+    _drop(cluster, name)
+
+
 def _drop(cluster: ClusterUrls, name: str) -> None:
     with psycopg.connect(cluster.app_url, autocommit=True) as application:  # what a test's process left behind
         application.execute(

@@ -2,8 +2,9 @@
 
     python -m config.demo [--trace FILE|none] [--out DIR] [--seed N] [--scale PERCENT]
 
-Leaves `report.json`, `statements/`, `journal.csv` and `processes.log` in DIR. Exit status: 0 after a good day, 1 when
-something failed or a figure does not add up, 2 for a trace that cannot be read.
+Leaves `report.json`, `statements/`, the journal as `journal.csv`, `journal.hledger` and `journal.beancount`, a signed
+`checkpoint` of the ledger with a `proof.json` under it, and `processes.log` in DIR. Exit status: 0 after a good day, 1
+when something failed or a figure does not add up, 2 for a trace that cannot be read.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from ledger.errors import DomainError
 
 INTERRUPTED = 130
 DEFAULT_OUT = Path("out/demo")
+FILES = ("journal.csv", "journal.hledger", "journal.beancount", "checkpoint", "proof.json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except requests.RequestException as error:
             return _fail(f"the web process does not answer as it should: {error}", 1)
     console.print(as_table(report, CURRENCY))
-    console.print(f"{options.out}: report.json, statements/, journal.csv")
+    console.print(f"{options.out}: {', '.join(('report.json', 'statements/', *FILES))}")
     for fault in faults(report):
         _fail(fault, 1)
     return 1 if faults(report) else 0
@@ -103,7 +105,7 @@ def _clear(out: Path) -> None:
     """Make the folder, and take away what an earlier demo left there."""
     try:
         (out / "statements").mkdir(parents=True, exist_ok=True)
-        for old in (*out.glob("statements/*.json"), out / "report.json", out / "journal.csv"):
+        for old in (*out.glob("statements/*.json"), out / "report.json", *(out / name for name in FILES)):
             old.unlink(missing_ok=True)
     except OSError as error:
         raise DemoFailed(f"{out} cannot be written: {error.strerror}") from error

@@ -11,6 +11,7 @@ from config.demo.bots import Bots
 from config.demo.clockwork import Clockwork
 from config.demo.closing import collect_statements, settle
 from config.demo.display import Display
+from config.demo.evidence import collect_evidence
 from config.demo.forecast import Supply, by_window, forecast, plan_supply
 from config.demo.metering import report_usage
 from config.demo.report import Report
@@ -22,8 +23,8 @@ from config.demo.trading import list_contracts, read_holdings, trade
 from config.demo.usage import plan_arrivals
 from config.market_setup import MarketPlan, set_up_market
 from exchange.windows import Window
-from ledger.export.csv_journal import write_csv
-from ledger.selectors.journal import iter_journal
+from ledger.export.formats import WRITERS, write_file
+from ledger.selectors.journal import extract_journal
 
 DEPOSIT_MICROS = 100_000 * 1_000_000
 ROUNDS = 3  # of haggling
@@ -57,12 +58,9 @@ def run_day(trace: Trace, seed: int, stage: Stage, out: Path, *, stopwatch: Stop
                 settled = settle(moments, clockwork=clockwork, advance=advance)
             with display.part("Verifying statements", None) as advance:
                 statements = collect_statements(out, bots=bots, advance=advance)
-    with (
-        display.part("Exporting the journal", 1) as advance,
-        (out / "journal.csv").open("w", encoding="utf-8", newline="") as file,
-    ):
-        write_csv(iter_journal(), file)
-        advance()
+        with display.part("Auditing the ledger", 3) as advance:
+            evidence = collect_evidence(out, bots=bots, advance=advance)
+    _export_journal(out, display)
     trading = figures.read_trading()
     return Report(
         trace=trace.name,
@@ -77,8 +75,17 @@ def run_day(trace: Trace, seed: int, stage: Stage, out: Path, *, stopwatch: Stop
         left_over=figures.read_left_over(),
         ledger=figures.read_ledger(),
         statements=statements,
+        evidence=evidence,
         seconds=stopwatch.seconds(),
     )
+
+
+def _export_journal(out: Path, display: Display) -> None:
+    with display.part("Exporting the journal", len(WRITERS)) as advance:
+        journal = extract_journal()
+        for name in WRITERS:
+            write_file(journal, name, out / f"journal.{name}")
+            advance()
 
 
 def _plan(trace: Trace, supplies: list[Supply], window: Window) -> MarketPlan:

@@ -72,6 +72,16 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the audit of the whole ledger found, and how many of the downloaded proofs the offline verifier accepts."""
+
+    audit_checks: int
+    audit_findings: int
+    proofs: int
+    proofs_verified: int
+
+
+@dataclass(frozen=True, slots=True)
 class Statements:
     """Statements issued, and how many of their downloaded files the offline verifier accepts."""
 
@@ -105,6 +115,7 @@ class Report:
     left_over: LeftOver
     ledger: Ledger
     statements: Statements
+    evidence: Evidence
     seconds: Seconds
 
     def to_json(self) -> dict[str, Any]:
@@ -124,6 +135,10 @@ def faults(report: Report) -> list[str]:
         found.append(f"{report.ledger.unbalanced} transactions are not balanced")
     if statements.issued != statements.verified:
         found.append(f"{statements.issued - statements.verified} statements do not verify")
+    if report.evidence.audit_findings:
+        found.append(f"the audit has {report.evidence.audit_findings} findings")
+    if report.evidence.proofs != report.evidence.proofs_verified:
+        found.append(f"{report.evidence.proofs - report.evidence.proofs_verified} proofs do not verify")
     if report.usage_events.accepted + report.usage_events.duplicates != report.usage_events.sent:
         found.append("some events were neither accepted nor duplicates")
     return found

@@ -11,7 +11,7 @@ from django.db import transaction
 from exchange.capacity import Allocation, check_tokens_per_s, sustained_tokens_per_s, validate_allocations
 from exchange.errors import InvalidCapacity, UnknownProduct
 from exchange.models import CapacityAllocation, CapacityDeclaration, Contract, Product, Site
-from exchange.obligation_floors import allocated_tokens, move_floor
+from exchange.obligation_floors import allocated_tokens, move_floors
 from exchange.rows import find_site
 from ledger import journal
 from ledger.actions import record_action
@@ -49,11 +49,12 @@ def declare_capacity(command: DeclareCapacity, *, actor: str, now: datetime) -> 
     journal.lock_head()
     affected = _pairs_of_latest(site) | {(each.product_id, each.window_seconds) for each in command.allocations}
     declaration = _append(command, tokens_per_s, actor=actor, now=now)
+    tokens: dict[tuple[Contract, int], int] = {}
     for product_id, window_seconds in sorted(affected):
-        tokens = allocated_tokens(product_id, window_seconds).get(command.provider_id, 0)
+        amount = allocated_tokens(product_id, window_seconds).get(command.provider_id, 0)
         for contract in _undelivered_contracts(product_id, window_seconds, now):
-            reason = f"capacity declaration {declaration.id}"
-            move_floor(contract, command.provider_id, tokens, actor=actor, reason=reason, now=now)
+            tokens[contract, command.provider_id] = amount
+    move_floors(tokens, actor=actor, reason=f"capacity declaration {declaration.id}", now=now)
     record_action(
         actor=actor,
         action="declare_capacity",

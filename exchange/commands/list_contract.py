@@ -11,7 +11,7 @@ from exchange.clearing.amounts import bond_per_lot
 from exchange.clearing.terms import check_band, lot_tick_micros
 from exchange.errors import ContractExists, InvalidTerms
 from exchange.models import Contract, Product, ProductTerms
-from exchange.obligation_floors import allocated_tokens, move_floor
+from exchange.obligation_floors import allocated_tokens, move_floors
 from exchange.rows import find_product
 from exchange.terms import ProductTerms as Terms
 from exchange.windows import Window, check_length, format_symbol
@@ -52,8 +52,8 @@ def list_contract(command: ListContract, *, actor: str, now: datetime) -> Contra
     version = ProductTerms.objects.filter(product=product).latest("version")
     contract = _create(command, product, version, window, now)
     journal.lock_head()
-    for provider_id, tokens in sorted(allocated_tokens(product.id, window.seconds).items()):
-        move_floor(contract, provider_id, tokens, actor=actor, reason=f"listing of {contract.symbol}", now=now)
+    tokens = {(contract, seller): amount for seller, amount in allocated_tokens(product.id, window.seconds).items()}
+    move_floors(tokens, actor=actor, reason=f"listing of {contract.symbol}", now=now)
     record_action(
         actor=actor,
         action="list_contract",

@@ -53,6 +53,7 @@ class Sequencer:
         self._max_batch = max_batch
         self._epoch = 0
         self._market: Market | None = None
+        self._accounts = journal.AccountMemory()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a lost connection costs a rebuild, not the process."""
@@ -131,7 +132,7 @@ class Sequencer:
             market = restore_market()
         outcome = self._decide(market, commands, state, now)
         batch = _Batch(state.last_batch + 1, commands, now, head.version)
-        transaction_id = _post(market, outcome, batch)
+        transaction_id = _post(market, outcome, batch, self._accounts)
         write_outcome(outcome, batch_no=batch.no, now=now)
         self._advance(batch, state.last_fill + len(outcome.fills), transaction_id)
         market.forget_closed()
@@ -216,7 +217,7 @@ def _taker_accounts(market: Market, commands: Sequence[WaitingCommand]) -> set[A
     return keys
 
 
-def _post(market: Market, outcome: Outcome, batch: _Batch) -> int | None:
+def _post(market: Market, outcome: Outcome, batch: _Batch, memory: journal.AccountMemory) -> int | None:
     """The batch's one ledger transaction; None when no account moves."""
     draft = draft_batch(
         {contract.id: contract.terms for contract in outcome.moved_books.values()},
@@ -228,7 +229,7 @@ def _post(market: Market, outcome: Outcome, batch: _Batch) -> int | None:
     )
     if draft is None:
         return None
-    (posted,) = journal.post([draft], actor=ACTOR, now=batch.now)
+    (posted,) = journal.post([draft], actor=ACTOR, now=batch.now, memory=memory)
     return posted.transaction_id
 
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from ledger.admin.base import RecordAdmin, RecordInline, action, column, number_or_404, owned_by, state_label
 from ledger.admin.command_forms import AddsByCommand, CommandForm, command_page
 from ledger.admin.identity_forms import AddMemberForm, IssueKeyForm, RegisterPartyForm, RevokeKeyForm
-from ledger.admin.treasury import DepositForm, WithdrawForm
+from ledger.admin.treasury_forms import DepositForm, WithdrawForm
 from ledger.models import ApiKey, Membership, Party, User
 from ledger.parties.access import Access
 from ledger.web import access_of
@@ -62,7 +62,7 @@ class UserAdmin(AddsByCommand):
 
 @admin.register(Party)
 class PartyAdmin(AddsByCommand):
-    """Parties. Money is booked in and out, and keys are issued, from a party's page."""
+    """Parties. From a party's page, money in and out is asked for and keys are issued."""
 
     list_display = ("code", "name", "kind", "created_at")
     list_filter = ("kind",)
@@ -80,11 +80,15 @@ class PartyAdmin(AddsByCommand):
     def has_manage_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return access_of(request).is_operator
 
+    def has_withdraw_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        access = access_of(request)
+        return access.is_operator or number_or_404(str(object_id)) in access.party_ids
+
     @action(description="Deposit", url_path="deposit", icon="add_card", permissions=["manage"])
     def deposit(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, DepositForm)
 
-    @action(description="Withdrawal", url_path="withdraw", icon="payments", permissions=["manage"])
+    @action(description="Withdrawal", url_path="withdraw", icon="payments", permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, WithdrawForm)
 

@@ -44,6 +44,11 @@ class Caller:
         """An auditing party's key with the scope for it; the scope alone is not enough."""
         return Scope.AUDIT in self.scopes and self.party.kind in _AUDITING_KINDS
 
+    @property
+    def readable_parties(self) -> list[int] | None:
+        """Whose books and statements the caller may see: its own party's; None, which means all, for an auditor."""
+        return None if self.reads_everything else [self.party_id]
+
 
 class ApiKeyAuthentication(BaseAuthentication):
     """Takes the bearer key of a request; `request.user` becomes the `Caller`."""

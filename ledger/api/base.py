@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -19,6 +19,14 @@ from ledger.api.permissions import HasScope
 from ledger.parties.keys import Scope
 
 Row = TypeVar("Row", bound=Model)
+
+
+def refuse_unknown_parameters(request: Request, known: Collection[str]) -> None:
+    """Refuse query parameters that nobody reads: a misspelt one would silently mean nothing."""
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        errors = [{"field": name[:80], "detail": "This parameter is not known here."} for name in unknown[:20]]
+        raise InvalidRequest("The request is not valid: unknown query parameters.", errors=errors)
 
 
 class Methods(BaseMetadata):
@@ -53,18 +61,17 @@ class PartyView(APIView):
 class PageView(GenericAPIView[Row]):
     """A list: `get_queryset`, narrowed by `filterset_class`, in pages by `page_order`, rendered by `serializer_class`.
 
-    A query parameter that nobody reads is refused: a misspelt one would silently narrow nothing.
+    `own_parameters` are the query parameters that the view reads itself; with those of the filters and of paging they
+    are all there are.
     """
 
     page_order: ClassVar[tuple[str, ...]] = ("-id",)
     filterset_class: ClassVar[Any] = None
+    own_parameters: ClassVar[tuple[str, ...]] = ()
 
     def list(self, request: Request) -> Response:
-        known = {"limit", "cursor", *(self.filterset_class.base_filters if self.filterset_class else ())}
-        unknown = sorted(set(request.query_params) - known)
-        if unknown:
-            errors = [{"field": name[:80], "detail": "This parameter is not known here."} for name in unknown[:20]]
-            raise InvalidRequest("The request is not valid: unknown query parameters.", errors=errors)
+        filters = self.filterset_class.base_filters if self.filterset_class else ()
+        refuse_unknown_parameters(request, {"limit", "cursor", *filters, *self.own_parameters})
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(self.rendered(page or []), many=True).data)
 

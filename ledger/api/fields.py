@@ -15,6 +15,7 @@ from ledger.money import format_micros, parse_count, parse_micros
 
 AMOUNT_PATTERN = r"^-?\d{1,13}(\.\d{1,6})?$"
 COUNT_PATTERN = r"^-?\d{1,20}$"
+ASSET_AMOUNT_PATTERN = r"^-?\d{1,19}(\.\d{6})?$"
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -72,6 +73,22 @@ class CountField(serializers.Field[int, Any, str, Any]):
 
     def to_representation(self, value: int) -> str:
         return str(value)
+
+
+@extend_schema_field({"type": "string", "pattern": ASSET_AMOUNT_PATTERN, "example": "4.210000"})
+class AssetAmountField(serializers.Field[Any, Any, Any, Any]):
+    """An amount of a row's asset, read from its `attribute`: a decimal string if the row says that it is `in_money`, an
+    integer string for contract tokens. Never read."""
+
+    def __init__(self, attribute: str, **kwargs: Any) -> None:
+        super().__init__(source="*", read_only=True, **kwargs)
+        self.attribute = attribute
+
+    def to_representation(self, value: Any) -> str | None:
+        amount: int | None = getattr(value, self.attribute)
+        if amount is None:
+            return None
+        return format_micros(amount) if value.in_money else str(amount)
 
 
 @extend_schema_field({"type": "string", "pattern": "^[0-9a-f]{64}$"})

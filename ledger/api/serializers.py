@@ -1,4 +1,4 @@
-"""The shapes of balances and API keys outside."""
+"""The shapes of the clock and of API keys outside."""
 
 from __future__ import annotations
 
@@ -7,43 +7,13 @@ from typing import Any
 from rest_framework import serializers
 
 from ledger.api.fields import StrictSerializer, TextField
-from ledger.chart import AssetKind
-from ledger.money import format_micros
 from ledger.parties.keys import Scope
-from ledger.selectors.accounts import Balance
 
 
 class TimeSerializer(serializers.Serializer[Any]):
     """The market's clock."""
 
     now = serializers.DateTimeField(help_text="UTC. Every time the product records comes from this clock.")
-
-
-class BalanceSerializer(serializers.Serializer[Balance]):
-    """One account. Currencies as decimal strings, contract tokens as integer strings."""
-
-    asset = serializers.CharField(help_text="A currency, or the symbol of a contract whose tokens are counted.")
-    asset_kind = serializers.CharField()
-    role = serializers.CharField(help_text="cash, entitlement, obligation, …")
-    qualifier = serializers.CharField()
-    balance = serializers.SerializerMethodField()
-    held = serializers.SerializerMethodField(help_text="Kept back for open orders, bonds and overage.")
-    available = serializers.SerializerMethodField(help_text="What may still be used; null when unbounded.")
-
-    def get_balance(self, account: Balance) -> str:
-        return _amount(account, account.balance)
-
-    def get_held(self, account: Balance) -> str:
-        return _amount(account, account.held)
-
-    def get_available(self, account: Balance) -> str | None:
-        return None if account.available is None else _amount(account, account.available)
-
-
-class BalancesSerializer(serializers.Serializer[Any]):
-    """All accounts of the caller's party."""
-
-    items = BalanceSerializer(many=True)
 
 
 class NewKeySerializer(StrictSerializer):
@@ -78,7 +48,3 @@ class KeysSerializer(serializers.Serializer[Any]):
     """All keys of the caller's party, newest first."""
 
     items = KeySerializer(many=True)
-
-
-def _amount(account: Balance, amount: int) -> str:
-    return format_micros(amount) if account.asset_kind == AssetKind.CURRENCY else str(amount)

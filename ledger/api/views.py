@@ -1,8 +1,8 @@
-"""Balances, API keys, the clock and the public signing keys."""
+"""API keys, the clock and the public signing keys."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.utils.cache import patch_cache_control
 from drf_spectacular.types import OpenApiTypes
@@ -16,7 +16,6 @@ from ledger.api.idempotency import IDEMPOTENCY_KEY, answer_once
 from ledger.api.keys import issue_own_key, list_own_keys, revoke_own_key
 from ledger.api.schema import refusals
 from ledger.api.serializers import (
-    BalancesSerializer,
     IssuedKeySerializer,
     KeySerializer,
     KeysSerializer,
@@ -25,8 +24,6 @@ from ledger.api.serializers import (
 )
 from ledger.clock import get_clock
 from ledger.keys.ring import public_jwks
-from ledger.parties.keys import Scope
-from ledger.selectors.accounts import list_balances
 
 JWKS_SECONDS = 300
 
@@ -49,19 +46,6 @@ class JwksView(PublicView):
         response = Response(public_jwks())
         patch_cache_control(response, public=True, max_age=JWKS_SECONDS)
         return response
-
-
-class BalancesView(PartyView):
-    """The caller's accounts."""
-
-    scopes: ClassVar = {"GET": (Scope.READ, Scope.TRADE)}
-
-    @extend_schema(
-        tags=["account"], operation_id="list_balances", responses={200: BalancesSerializer} | refusals(401, 403)
-    )
-    def get(self, request: Request) -> Response:
-        """Balance, held and available of each account of the party."""
-        return Response(BalancesSerializer({"items": list_balances(caller_of(request).party_id)}).data)
 
 
 class KeysView(PartyView):

@@ -1,17 +1,20 @@
 """Assets, accounts and the ledger head.
 
-An account's balance, seq, held, floor and flags are never written from here: the entries trigger is the only writer of
-`balance` and `seq`, and the rest changes through SECURITY DEFINER functions that the posting door calls.
+An account's figures are never written from here: the trigger of the entries is the only writer of `balance` and `seq`,
+that of the hold entries of `held` and `hold_seq`; floor and flags change through functions that leave evidence.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
 
 from ledger.chart import UNBOUNDED_ROLES, AssetKind, Role
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # before anything was posted
 
 
 class Asset(models.Model):
@@ -37,7 +40,7 @@ class Account(models.Model):
     """(party, asset, role, qualifier) with its running state.
 
     `balance` is the sum of its entries and `seq` their number; `held` is what open orders, bonds and the like keep
-    back; `balance - held` never falls below `floor` (null: unbounded).
+    back, the sum of its `hold_seq` hold entries; `balance - held` never falls below `floor` (null: unbounded).
     """
 
     party = models.ForeignKey("ledger.Party", on_delete=models.PROTECT, db_index=False)
@@ -47,6 +50,7 @@ class Account(models.Model):
     balance = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
     seq = models.BigIntegerField(default=0)
+    hold_seq = models.BigIntegerField(default=0)
     floor = models.BigIntegerField(null=True)
     frozen = models.BooleanField(default=False)
     closed = models.BooleanField(default=False)
@@ -68,6 +72,10 @@ class Account(models.Model):
                 condition=Q(floor__isnull=True) | Q(floor__gte=0) | Q(role=Role.OBLIGATION.value),
             ),
             models.CheckConstraint(name="account_debt_not_positive", condition=~Q(role="debt") | Q(balance__lte=0)),
+        ]
+        indexes: ClassVar = [
+            # The door asks for these at every batch; there are few.
+            models.Index(name="account_restricted", fields=["id"], condition=Q(frozen=True) | Q(closed=True)),
         ]
 
     def __str__(self) -> str:
@@ -91,13 +99,16 @@ class AccountChange(models.Model):
 
 
 class LedgerHead(models.Model):
-    """The one row every writer of the ledger locks. `version` rises with each change of any account."""
+    """The one row every writer of the ledger locks. `version` rises with each change of any account; `entered` is true
+    inside a transaction that has made entries and not sealed them yet, and never when it commits."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     version = models.BigIntegerField(default=0)
     last_transaction = models.BigIntegerField(default=0)
     last_batch = models.BigIntegerField(default=0)
     last_batch_hash = models.BinaryField(max_length=32)
+    last_posted_at = models.DateTimeField(default=EPOCH)
+    entered = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [models.CheckConstraint(name="ledger_head_single_row", condition=Q(id=1))]

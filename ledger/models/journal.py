@@ -1,4 +1,4 @@
-"""The journal: transactions, their entries, and the batches that seal them. All append-only."""
+"""The journal: transactions, their entries and hold changes, and the batches that seal them. All append-only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Batch(models.Model):
     previous = models.BinaryField(max_length=32, unique=True)
     hash = models.BinaryField(max_length=32, unique=True)
     actor = models.CharField(max_length=80)
-    posted_at = models.DateTimeField()
+    posted_at = models.DateTimeField(db_index=True)
 
     class Meta:
         verbose_name_plural = "batches"
@@ -48,12 +48,15 @@ class Transaction(models.Model):
     effective_at = models.DateTimeField()
     posted_at = models.DateTimeField()
     legs = models.IntegerField()
-    reverses = models.BigIntegerField(null=True, unique=True)
+    reverses = models.BigIntegerField(null=True)
     leaf = models.BinaryField(max_length=32)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(name="transaction_reference_once", fields=["source", "reference"])
+            models.UniqueConstraint(name="transaction_reference_once", fields=["source", "reference"]),
+            models.UniqueConstraint(
+                name="transaction_reversed_once", fields=["reverses"], condition=Q(reverses__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -66,7 +69,7 @@ class Entry(models.Model):
     pk = models.CompositePrimaryKey("account_id", "account_seq")
     account_id = models.BigIntegerField()
     account_seq = models.BigIntegerField()
-    transaction_id = models.BigIntegerField(db_index=True)
+    transaction_id = models.BigIntegerField()
     leg = models.IntegerField()
     asset_id = models.BigIntegerField()
     amount = models.BigIntegerField()
@@ -75,7 +78,40 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        constraints: ClassVar = [models.CheckConstraint(name="entry_amount_not_zero", condition=~Q(amount=0))]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="entry_amount_not_zero", condition=~Q(amount=0)),
+            models.UniqueConstraint(name="entry_leg_once", fields=["transaction_id", "leg"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.account_id}:{self.account_seq}"
+
+
+class HoldEntry(models.Model):
+    """One change of what an account holds back: the evidence for `Account.held`, chained as entries are.
+
+    `position` numbers the hold changes of a transaction from 1. Holds that stood before this evidence began are one
+    row with transaction 0.
+    """
+
+    pk = models.CompositePrimaryKey("account_id", "hold_seq")
+    account_id = models.BigIntegerField()
+    hold_seq = models.BigIntegerField()
+    transaction_id = models.BigIntegerField()
+    position = models.IntegerField()
+    delta = models.BigIntegerField()
+    held_after = models.BigIntegerField()
+    ref = models.CharField(max_length=120, default="")
+
+    class Meta:
+        verbose_name_plural = "hold entries"
+        constraints: ClassVar = [
+            models.CheckConstraint(name="hold_delta_not_zero", condition=~Q(delta=0)),
+            models.CheckConstraint(name="hold_never_negative", condition=Q(held_after__gte=0)),
+            models.UniqueConstraint(
+                name="hold_position_once", fields=["transaction_id", "position"], condition=Q(transaction_id__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}:{self.hold_seq}"

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
-from rest_framework.request import Request
+from ledger.api.files import FileRenderer
 
 FILE_TYPE = "application/jose+json"
 
@@ -22,29 +18,8 @@ def signed_payload(jws: str) -> dict[str, Any]:
     return value
 
 
-class StatementFileRenderer(JSONRenderer):
-    """The file byte for byte. A problem, which has no file, as JSON."""
+class StatementFileRenderer(FileRenderer):
+    """A statement's file."""
 
     media_type = FILE_TYPE
     format = "jose"
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
-    ) -> bytes:
-        if isinstance(data, bytes):
-            return data
-        rendered: bytes = super().render(data, accepted_media_type, renderer_context)
-        return rendered
-
-
-class OnlyForm(BaseContentNegotiation):
-    """There is one form of a file, whatever the caller says it accepts."""
-
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        return next(iter(parsers), None)
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        renderer = next(iter(renderers))
-        return renderer, renderer.media_type

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from ledger.api.authentication import caller_of
 from ledger.api.base import PageView, PartyView
 from ledger.api.errors import InvalidRequest
+from ledger.api.files import OnlyForm
 from ledger.api.schema import refusals
 from ledger.clock import get_clock
 from ledger.parties.keys import Scope
@@ -24,7 +25,7 @@ from settlement.api.serializers import (
     UsageEventSerializer,
     UsageResultsSerializer,
 )
-from settlement.api.statement_file import FILE_TYPE, OnlyForm, StatementFileRenderer
+from settlement.api.statement_file import FILE_TYPE, StatementFileRenderer
 from settlement.metering.ingestion import MAX_BATCH, ingest
 from settlement.models import Statement
 from settlement.selectors.statements import get_statement, list_statements
@@ -65,12 +66,6 @@ class UsageEventsView(PartyView):
         return Response(UsageResultsSerializer({"items": results}).data)
 
 
-def visible_parties(request: Request) -> list[int] | None:
-    """Whose statements the caller may see: its own party's; None, which means all, for an auditor."""
-    caller = caller_of(request)
-    return None if caller.reads_everything else [caller.party_id]
-
-
 class StatementsView(PartyView, PageView[Statement]):
     """Signed statements."""
 
@@ -79,7 +74,7 @@ class StatementsView(PartyView, PageView[Statement]):
     filterset_class = StatementFilter
 
     def get_queryset(self) -> QuerySet[Statement]:
-        return list_statements(visible_parties(self.request))
+        return list_statements(caller_of(self.request).readable_parties)
 
     @extend_schema(tags=["statements"], operation_id="list_statements", responses=refusals(400, 401, 403))
     def get(self, request: Request) -> Response:
@@ -100,7 +95,7 @@ class StatementView(PartyView):
     )
     def get(self, request: Request, id: int) -> Response:
         """A statement with its content, line by line."""
-        return Response(StatementDetailSerializer(get_statement(id, visible_parties(request))).data)
+        return Response(StatementDetailSerializer(get_statement(id, caller_of(request).readable_parties)).data)
 
 
 class StatementFileView(PartyView):
@@ -119,6 +114,6 @@ class StatementFileView(PartyView):
     )
     def get(self, request: Request, id: int) -> Response:
         """The signed file, to be verified offline with the keys at `/.well-known/jwks.json`."""
-        statement = get_statement(id, visible_parties(request))
+        statement = get_statement(id, caller_of(request).readable_parties)
         name = f"{statement.party.code}-{statement.currency.code}-{statement.sequence:06d}.jws.json"
         return Response(statement.jws.encode(), headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -18,11 +20,14 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
 from config.environment import CHECKOUT
+from ledger.keys.ring import ensure_current_key
+from ledger.log.checkpoints import publish_checkpoint
+from ledger.models import Party
 from ledger.parties.keys import Scope, issue_key
 from tests.api.live_market import LiveMarket
 from tests.integration.exchange.market import ACTOR, NOW
 
-EXAMPLE = re.compile(r"<!-- example: rest -->\n```sh\n(.*?)```", re.DOTALL)
+EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
 
 
 class ThreadingServer(ThreadingMixIn, WSGIServer):
@@ -51,24 +56,43 @@ def served() -> Iterator[str]:
         thread.join()
 
 
-def test_the_worked_example_works_pasted(live: LiveMarket) -> None:
+def run_example(name: str, reader: Party, folder: Path) -> str:
+    """Paste an example into a shell, with a key of that party; what it printed."""
     if shutil.which("curl") is None:
-        pytest.skip("the README's example needs curl, which is not on this machine")
-    live.offer(5, 420)
-    reader = live.party("reader")
+        pytest.skip("the README's examples need curl, which is not on this machine")
     key = issue_key(reader, "readme", [Scope.READ, Scope.TRADE], actor=ACTOR, now=NOW).text
-    (example,) = EXAMPLE.findall((CHECKOUT / "README.md").read_text())
+    example = dict(EXAMPLE.findall((CHECKOUT / "README.md").read_text()))[name]
+    verify = f"'{sys.executable}' '{CHECKOUT / 'ledger' / 'verify.py'}'"
     with served() as host:
         ran = subprocess.run(
-            ["sh", "-e", "-c", example],
+            ["sh", "-e", "-c", example if name == "rest" else example.replace("$VERIFY", verify)],
             env=os.environ | {"HOST": host, "KEY": key},
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
     assert (ran.returncode, ran.stderr) == (0, "")
-    order, fills, balances = (json.loads(text) for text in re.split(r"(?<=^\})\n", ran.stdout, flags=re.MULTILINE)[:3])
+    return ran.stdout
+
+
+def test_the_worked_example_works_pasted(live: LiveMarket, tmp_path: Path) -> None:
+    live.offer(5, 420)
+    told = run_example("rest", live.party("reader"), tmp_path)
+    order, fills, balances = (json.loads(text) for text in re.split(r"(?<=^\})\n", told, flags=re.MULTILINE)[:3])
     assert (order["status"], order["fills"][0]["price"]) == ("filled", "4.200000")
     assert fills["items"][0]["order_id"] == order["order_id"]
     assert {item["role"] for item in balances["items"]} == {"cash", "entitlement"}
+
+
+def test_the_example_on_the_ledger_works_pasted(live: LiveMarket, tmp_path: Path) -> None:
+    ensure_current_key(actor=ACTOR, now=NOW)
+    publish_checkpoint(now=NOW)
+    reader = live.party("reader")
+    publish_checkpoint(now=NOW)
+    told = run_example("ledger", reader, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "checkpoint", "keys.json", "proof.json", "consistent.json",
+    }  # fmt: skip
+    assert told.splitlines().count("VERIFIED") == 3, told

@@ -67,7 +67,7 @@ class World:
         self.answers: dict[int, Answer] = {}
 
     def _open(self, key: AccountKey, balance: int, floor: int) -> None:
-        self.accounts[key] = AccountState(len(self.accounts), key, balance, 0, 0, floor, False, False)
+        self.accounts[key] = AccountState(len(self.accounts), key, balance, 0, 0, 0, floor, False, False)
 
     def decide(self, commands: Sequence[WaitingCommand]) -> None:
         run = BatchRun(

@@ -25,6 +25,15 @@ from config.demo.generated import generate_trace
 from config.demo.trace import Request, write_azure
 from config.environment import CHECKOUT
 from config.postgres import Cluster, Status
+from tests.accounting import (
+    NO_HLEDGER,
+    beancount_balances,
+    beancount_faults,
+    beancount_transactions,
+    has_hledger,
+    hledger_balances,
+    hledger_faults,
+)
 
 TOKENS_FACTOR = 5  # a few requests that need some lots
 SECONDS = 120
@@ -106,10 +115,24 @@ def test_a_small_day(home: Path, trace: Path, tmp_path: Path) -> None:
     jwks = out / "statements" / "jwks.json"
     verifier = [sys.executable, "-m", "settlement.statements.verify", str(files[0]), "--jwks", str(jwks)]
     assert subprocess.run(verifier, cwd=CHECKOUT, capture_output=True, check=False).returncode == 0
-    assert_journal_balances(out / "journal.csv", report["ledger"]["entries"])
+    closing = assert_journal_balances(out / "journal.csv", report["ledger"]["entries"])
+    assert_accounting_tools_agree(out, closing, report["ledger"]["transactions"])
 
 
-def assert_journal_balances(journal: Path, entries: int) -> None:
+def assert_accounting_tools_agree(out: Path, closing: list[Decimal], transactions: int) -> None:
+    """Both tools find nothing wrong, and add up the same balances."""
+    journal = out / "journal.beancount"
+    assert beancount_faults(journal) == []
+    assert len(beancount_transactions(journal)) == transactions
+    assert sorted(beancount_balances(journal).values()) == closing
+    if not has_hledger():
+        pytest.skip(f"all but one check held, and {NO_HLEDGER}")
+    assert hledger_faults(out / "journal.hledger") == ""
+    assert sorted(hledger_balances(out / "journal.hledger").values()) == closing
+
+
+def assert_journal_balances(journal: Path, entries: int) -> list[Decimal]:
+    """Every running balance follows from the amounts; returns the last one of each account, sorted."""
     sums: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     balances: dict[tuple[str, ...], Decimal] = {}
     with journal.open(encoding="utf-8", newline="") as file:
@@ -123,6 +146,7 @@ def assert_journal_balances(journal: Path, entries: int) -> None:
     assert set(sums.values()) == {Decimal(0)}
     for (_, role, _, _), balance in balances.items():
         assert role not in {"escrow", "entitlement", "obligation"} or balance == 0
+    return sorted(balances.values())
 
 
 @pytest.mark.timeout(SECONDS)

@@ -26,6 +26,7 @@ class Site:
     other_provider: Visitor
     buyer: Visitor
     operator: Visitor
+    second_operator: Visitor  # who decides what the first asks for
     auditor: Visitor
     outsider: Visitor  # a superuser without any membership
     nobody: Visitor
@@ -67,6 +68,7 @@ def site(web: None) -> Site:
         other_provider=login("pablo", day.parties["provider-2"], MembershipRole.PROVIDER_STAFF),
         buyer=login("bea", day.parties["buyer-1"], MembershipRole.BUYER_STAFF),
         operator=login("olga", day.parties["house"], MembershipRole.OPERATOR),
+        second_operator=login("otto", day.parties["house"], MembershipRole.OPERATOR),
         auditor=login("arun", auditor, MembershipRole.AUDITOR),
         outsider=as_user(outsider),
         nobody=anybody(),

@@ -10,7 +10,6 @@ import pytest
 
 from exchange.models import Contract, ContractState, Product, Qualification
 from exchange.sequencer.loop import drain
-from ledger.chart import Role
 from ledger.errors import NotAuthenticated
 from ledger.models import ActionLog, ApiKey, Party, User
 from ledger.parties.access import get_access
@@ -36,38 +35,6 @@ def test_halting_and_resuming_needs_a_reason(site: Site) -> None:
     assert Contract.objects.get(symbol=SYMBOL).state == ContractState.TRADING
     told = ActionLog.objects.filter(actor="user:olga", subject=f"contract:{SYMBOL}").values_list("action", "reason")
     assert list(told) == [("halt", "A meter fails."), ("resume", "It works again.")]
-
-
-def test_a_deposit_posts_once_for_its_reference(site: Site) -> None:
-    party = site.day.parties["buyer-3"]
-    url = f"/admin/ledger/party/{party.pk}/deposit/"
-    data = {"currency": site.day.currency_id, "amount": "12.5", "reference": "bank 17"}
-    before = site.day.balance("buyer-3")
-    for _ in range(2):
-        assert site.operator.post(url, **data).status_code == 302
-    assert site.day.balance("buyer-3") == before + 12_500_000
-    conflict = site.operator.post(url, **data | {"amount": "13"})
-    assert "was posted before with another" in conflict.content.decode()
-    assert site.day.balance("buyer-3") == before + 12_500_000
-
-
-@pytest.mark.parametrize("amount", ["0", "-1", "1.1234567", "much", ""])
-def test_a_bad_amount_moves_no_money(site: Site, amount: str) -> None:
-    url = f"/admin/ledger/party/{site.day.parties['buyer-3'].pk}/deposit/"
-    before = site.day.balance("buyer-3")
-    response = site.operator.post(url, currency=site.day.currency_id, amount=amount, reference="x")
-    assert response.status_code == 422
-    assert site.day.balance("buyer-3") == before
-
-
-def test_only_free_cash_is_withdrawn(site: Site) -> None:
-    url = f"/admin/ledger/party/{site.day.parties['buyer-3'].pk}/withdraw/"
-    data = {"currency": site.day.currency_id, "reference": "out 1"}
-    refused = site.operator.post(url, amount="100000", **data)
-    assert refused.status_code == 422
-    assert "No more than 100.000000 CNY is free." in refused.content.decode()
-    assert site.operator.post(url, amount="40", **data).status_code == 302
-    assert site.day.balance("buyer-3", Role.CASH) == 60_000_000
 
 
 def test_a_key_is_shown_once_and_can_be_revoked(site: Site) -> None:

@@ -24,7 +24,7 @@ from tests.integration.admin.people import PASSWORD
 from tests.integration.settlement.trading_day import CODE, SYMBOL
 
 PUBLIC = ("/", f"/products/{CODE}/", f"/contracts/{SYMBOL}/")
-OF_AUDIT = ("/audit/", "/audit/runs/", "/audit/journal/", "/audit/batches/", "/audit/actions/")
+OF_AUDIT = ("/audit/", "/audit/runs/", "/audit/journal/", "/audit/batches/", "/audit/checks/", "/audit/actions/")
 OF_ADMIN = (
     "/admin/",
     "/admin/exchange/offer/",

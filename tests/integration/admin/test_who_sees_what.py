@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.urls import reverse
 
 from exchange.models import CapacityDeclaration, Contract, Fill, Intake, Offer, Order, Site
-from ledger.models import Account, ActionLog, ApiKey, Party, SigningKey, Transaction, User
+from ledger.models import Account, ActionLog, ApiKey, Party, SigningKey, Transaction, Transfer, User
 from ledger.parties.keys import Scope, issue_key
 from settlement.models import Meter, SettlementRun, ShareSchedule, Statement
 from tests.integration.admin.conftest import Site as TheSite
@@ -26,6 +26,7 @@ OWN_OF_PROVIDER = (
     ShareSchedule,
     Statement,
     Account,
+    Transfer,
     Meter,
     ApiKey,
     Party,
@@ -163,7 +164,6 @@ def test_the_operators_acts_are_the_operators(site: TheSite) -> None:
     acts = [
         row_url(contract, "halt"),
         row_url(party, "deposit"),
-        row_url(party, "withdraw"),
         row_url(party, "issue_key"),
         row_url(key, "revoke"),
     ]

@@ -24,7 +24,7 @@ from ledger.chart import AccountKey, Role
 from ledger.journal import AccountState, load_accounts
 from ledger.models import Asset, Party, PartyKind
 from ledger.parties.commands import register_currency, register_party
-from ledger.transfers import deposit
+from tests.two_operators import deposit
 
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
 START = datetime(2026, 12, 1, 14, tzinfo=UTC)
@@ -110,7 +110,7 @@ class Market:
     def party(self, code: str, kind: PartyKind = PartyKind.BUYER, micros: int = 100_000_000) -> Party:
         party = register_party(code, code, kind, actor=ACTOR, now=NOW)
         if micros:
-            deposit(party.id, self.currency.id, micros, reference=f"first {code}", actor=ACTOR, now=NOW)
+            deposit(party.id, self.currency.id, micros, reference=f"first {code}", now=NOW)
         return party
 
     def declare(self, tokens_per_s: int, *, ppm: int = 1_000_000, seconds: int = HOUR) -> None:

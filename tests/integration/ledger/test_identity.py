@@ -1,29 +1,20 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger import transfers
-from ledger.errors import (
-    DomainError,
-    InsufficientFunds,
-    InvalidMembership,
-    InvalidParty,
-    NotAuthenticated,
-    ReferenceConflict,
-)
+from ledger.errors import DomainError, InvalidMembership, InvalidParty, NotAuthenticated
 from ledger.idempotency import IdempotencyConflict, once
 from ledger.keys.ring import current_signing_key, ensure_current_key, public_jwks
 from ledger.models import ActionLog, ApiKey, MembershipRole, Party, PartyKind, SigningKey
 from ledger.models.keys import KeyState
 from ledger.parties.access import get_access
-from ledger.parties.commands import add_member, register_currency, register_party
+from ledger.parties.commands import add_member, register_party
 from ledger.parties.keys import Scope, authenticate, issue_key, revoke_key
-from ledger.selectors.accounts import list_balances
 from tests.conftest import DatabaseUrls
 
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -62,23 +53,6 @@ def test_wrong_revoked_and_malformed_keys_get_the_same_answer(buyer: Party) -> N
 def test_a_key_needs_known_scopes(buyer: Party, scopes: list[Any]) -> None:
     with pytest.raises(DomainError):
         issue_key(buyer, "bot", scopes, actor="test", now=NOW)
-
-
-def test_deposits_and_withdrawals_go_through_the_door_once(buyer: Party) -> None:
-    currency = register_currency("CNY", actor="test", now=NOW).id
-    for _ in range(2):
-        transfers.deposit(buyer.id, currency, 500, reference="wire-1", actor="op", now=NOW)
-    later = NOW + timedelta(minutes=1)
-    assert transfers.deposit(buyer.id, currency, 500, reference="wire-1", actor="op", now=later).repeated
-    with pytest.raises(ReferenceConflict):
-        transfers.deposit(buyer.id, currency, 501, reference="wire-1", actor="op", now=NOW)
-    transfers.withdraw(buyer.id, currency, 200, reference="out-1", actor="op", now=NOW)
-    with pytest.raises(InsufficientFunds):
-        transfers.withdraw(buyer.id, currency, 301, reference="out-2", actor="op", now=NOW)
-    (cash,) = list_balances(buyer.id)
-    assert (cash.asset, cash.balance, cash.available, cash.entries) == ("CNY", 300, 300, 2)
-    acts = ActionLog.objects.filter(action__in=["deposit", "withdrawal"])
-    assert list(acts.values_list("action", "actor").order_by("id")) == [("deposit", "op"), ("withdrawal", "op")]
 
 
 def test_access_follows_memberships(buyer: Party) -> None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from ledger.chart import Role
 from ledger.keys.ring import public_jwks
 from ledger.models import Account
-from ledger.transfers import deposit, withdraw
 from settlement.commands.retry_job import RetryJob, retry_job
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
 from settlement.models import JobState, RunKind, RunState, SettlementJob, SettlementRun, Statement
@@ -19,6 +18,7 @@ from settlement.selectors.runs import list_jobs
 from settlement.statements.verify import verify
 from tests.integration.settlement.test_worked_examples import OPENING, check_statements
 from tests.integration.settlement.trading_day import ACTOR, CODE, END, START, TradingDay, refusal, requests, usage
+from tests.two_operators import deposit, withdraw
 
 
 def totals_of_money(day: TradingDay) -> int:
@@ -127,7 +127,6 @@ def pay_out(day: TradingDay, code: str, *, leave: int) -> None:
         day.currency_id,
         day.balance(code) - leave,
         reference=f"pay out {code}",
-        actor=ACTOR,
         now=day.clock.at,
     )
 
@@ -137,7 +136,7 @@ def credit_in_another_contract(day: TradingDay) -> None:
     start = END + timedelta(hours=2)
     contract = day.list_window(start)
     day.sweep_contracts()
-    deposit(day.parties["buyer-1"].id, day.currency_id, 430_000, reference="more", actor=ACTOR, now=day.clock.at)
+    deposit(day.parties["buyer-1"].id, day.currency_id, 430_000, reference="more", now=day.clock.at)
     day.sell("provider-1", 10, 420, start=start)
     day.buy("buyer-1", 10, 420, symbol=contract.symbol)
     day.deliver(start + timedelta(hours=1))

@@ -25,7 +25,6 @@ from ledger.chart import Role
 from ledger.keys.ring import ensure_current_key
 from ledger.models import Account, Party, PartyKind
 from ledger.parties.commands import register_currency, register_party
-from ledger.transfers import deposit
 from settlement.commands.register_meter import RegisterMeter, register_meter
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
 from settlement.metering.envelope import COMPLETED_TYPE, REFUSED_TYPE
@@ -35,6 +34,7 @@ from settlement.models import MeterSide, RunKind, SettlementRun
 from settlement.runs.create import create_run
 from settlement.runs.jobs import due_jobs
 from settlement.runs.work import run_job
+from tests.two_operators import deposit
 
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
 START = datetime(2026, 12, 1, 14, tzinfo=UTC)
@@ -191,7 +191,7 @@ class TradingDay:
     def _register(self, code: str, kind: PartyKind, *, micros: int = 100_000_000) -> Party:
         party = register_party(code, code, kind, actor=ACTOR, now=NOW)
         if micros:
-            deposit(party.id, self.currency_id, micros, reference=f"first {code}", actor=ACTOR, now=NOW)
+            deposit(party.id, self.currency_id, micros, reference=f"first {code}", now=NOW)
         self.parties[code] = party
         return party
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from config.demo.report import (
     ContractTokens,
+    Evidence,
     Ledger,
     LeftOver,
     Micros,
@@ -33,6 +34,7 @@ GOOD = Report(
     left_over=LeftOver(0, 0, 0),
     ledger=Ledger(50, 120, 0),
     statements=Statements(8, 8),
+    evidence=Evidence(27, 0, 2, 2),
     seconds=Seconds(1.5, 2.25, 3.0, 9.0),
 )
 
@@ -41,7 +43,7 @@ def test_the_keys_of_the_report() -> None:
     report = GOOD.to_json()
     assert list(report) == [
         "trace", "seed", "raw_tokens", "orders", "fills", "lots_traded", "usage_events", "contract_tokens", "micros",
-        "left_over", "ledger", "statements", "seconds",
+        "left_over", "ledger", "statements", "evidence", "seconds",
     ]  # fmt: skip
     assert report["usage_events"] == {"sent": 21, "accepted": 20, "duplicates": 1}
     assert list(report["contract_tokens"]) == [
@@ -62,6 +64,8 @@ def test_a_good_day_has_no_faults() -> None:
         replace(GOOD, left_over=LeftOver(0, 1, 0)),
         replace(GOOD, ledger=Ledger(50, 120, 1)),
         replace(GOOD, statements=Statements(8, 7)),
+        replace(GOOD, evidence=Evidence(27, 1, 2, 2)),
+        replace(GOOD, evidence=Evidence(27, 0, 2, 1)),
         replace(GOOD, usage_events=UsageEvents(22, 20, 1)),
     ],
 )

@@ -87,17 +87,29 @@ def test_an_owner_alone_is_refused() -> None:
 
 
 def test_production_refuses_what_is_unsafe() -> None:
-    production = {**GIVEN, "TOKENBOURSE_PRODUCTION": "1", "TOKENBOURSE_ALLOWED_HOSTS": "bourse.example, api.example"}
+    production = {
+        **GIVEN,
+        "TOKENBOURSE_PRODUCTION": "1",
+        "TOKENBOURSE_ALLOWED_HOSTS": "bourse.example, api.example",
+        "TOKENBOURSE_ORIGIN": "bourse.example/ledger",
+    }
     assert read_environment(production).allowed_hosts == ("bourse.example", "api.example")
     unsafe = {
         "TOKENBOURSE_CLOCK": "simulated",
         "TOKENBOURSE_DEBUG": "1",
         "TOKENBOURSE_ALLOWED_HOSTS": "",
         "TOKENBOURSE_SECRET_KEY": "short",
+        "TOKENBOURSE_ORIGIN": "",
     }
     with pytest.raises(InvalidEnvironment) as raised:
         read_environment({**production, **unsafe})
     assert {problem.split("=")[0].split()[0] for problem in raised.value.problems} == set(unsafe)
+
+
+@pytest.mark.parametrize("origin", ["with a space", "with+plus", "x" * 201, "two\nlines"])
+def test_an_origin_fits_into_a_checkpoint(origin: str) -> None:
+    with pytest.raises(InvalidEnvironment, match="TOKENBOURSE_ORIGIN"):
+        read_environment({**GIVEN, "TOKENBOURSE_ORIGIN": origin})
 
 
 def test_secrets_do_not_show() -> None:
