@@ -134,6 +134,53 @@ _FILLS = sql.SQL(
      WHERE {wanted}
     """
 ).format(wanted=_WANTED)
+# Each fill by itself: its figures follow from price and terms, and its own three legs stand in its batch's posting.
+_UNLIKE_LEGS = sql.SQL(
+    """
+    WITH trade AS (
+        SELECT fill.*, contract.asset_id, product.currency_id,
+               div(figures.tick_micros * figures.lot_tokens, {tokens_per_price}) AS lot_tick, figures.lot_tokens
+          FROM exchange_fill AS fill
+          JOIN exchange_contract AS contract ON contract.id = fill.contract_id
+          JOIN exchange_product AS product ON product.id = contract.product_id
+          JOIN exchange_productterms AS pinned ON pinned.id = contract.terms_id
+         CROSS JOIN LATERAL (SELECT (terms ->> 'lot_tokens')::numeric AS lot_tokens,
+                                    (terms ->> 'tick_micros')::numeric AS tick_micros) AS figures
+         WHERE {wanted}
+    ), due AS (
+        SELECT trade.id, leg.*
+          FROM trade CROSS JOIN LATERAL (VALUES
+               (buyer_id, currency_id, {cash}, -(notional + buyer_fee)::numeric),
+               (buyer_id, asset_id, {entitlement}, tokens::numeric),
+               (provider_id, asset_id, {obligation}, -tokens::numeric)) AS leg(party_id, asset_id, role, amount)
+    ), posted AS (
+        SELECT entry.ref, account.party_id, account.asset_id, account.role, sum(entry.amount) AS amount
+          FROM (SELECT DISTINCT batch_no::text AS reference FROM trade) AS batch
+          JOIN ledger_transaction AS posting ON posting.source = {source} AND posting.reference = batch.reference
+          JOIN ledger_entry AS entry ON entry.transaction_id = posting.id
+          JOIN ledger_account AS account ON account.id = entry.account_id
+         GROUP BY entry.ref, account.party_id, account.asset_id, account.role
+    )
+    SELECT due.id, due.role, due.amount, posted.amount
+      FROM due LEFT JOIN posted ON posted.ref = due.id::text AND posted.party_id = due.party_id
+                               AND posted.asset_id = due.asset_id AND posted.role = due.role
+     WHERE posted.amount IS DISTINCT FROM due.amount
+     UNION ALL
+    SELECT id, 'figures', price_ticks * lots * lot_tick, notional
+      FROM trade
+     WHERE price_ticks * lots * lot_tick <> notional OR lots * lot_tokens <> tokens
+        OR div(notional::numeric * buyer_fee_ppm, {ppm}) <> buyer_fee
+     ORDER BY 1, 2
+    """
+).format(
+    wanted=_WANTED,
+    source=SOURCE,
+    cash=Role.CASH.value,
+    entitlement=Role.ENTITLEMENT.value,
+    obligation=Role.OBLIGATION.value,
+    tokens_per_price=TOKENS_PER_PRICE,
+    ppm=PPM,
+)
 _NOT_EMPTIED = sql.SQL(
     """
     SELECT contract.symbol, account.id, account.role, account.balance, account.held
@@ -153,6 +200,19 @@ def _fills(view: View, _span: Span) -> Looked:
     since = {"since": view.base.started_at}
     ((rows,),) = view.rows(_FILLS, since)
     return view.look(_UNLIKE_FILLS, since, tell, rows=rows)
+
+
+def _fill_legs(view: View, _span: Span) -> Looked:
+    def tell(fill: int, role: str, due: int, posted: int | None) -> Finding:
+        if role == "figures":
+            return Finding(
+                f"fill {fill}", f"its price, lots and terms come to {due}, its own figures do not ({posted})"
+            )
+        return Finding(f"fill {fill}", f"it moves {due} on the {role} account, posted was {posted or 0}")
+
+    since = {"since": view.base.started_at}
+    ((rows,),) = view.rows(_FILLS, since)
+    return view.look(_UNLIKE_LEGS, since, tell, rows=rows)
 
 
 def _emptied(view: View, _span: Span) -> Looked:
@@ -175,6 +235,14 @@ def register() -> None:
             "What was posted for a contract is the sum of its fills, in money and in tokens",
             "A fill was changed, or something was posted as if it were one. The refs of the entries name their fills.",
             _fills,
+        )
+    )
+    register_check(
+        Check(
+            "exchange.fill_legs",
+            "Every fill's figures follow from its price, and its own legs are what was posted for it",
+            "The fill or its entries were changed. Its order and the command log say what it was.",
+            _fill_legs,
         )
     )
     register_check(

@@ -107,7 +107,7 @@ def open_accounts(keys: Iterable[AccountKey]) -> None:
             SELECT party_id, asset_id, role, qualifier, 0, 0, 0, 0, floor, false, false
               FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
                    AS wanted(party_id, asset_id, role, qualifier, floor)
-            ON CONFLICT DO NOTHING
+            ON CONFLICT (party_id, asset_id, role, qualifier) DO NOTHING
             """,
             [*map(list, zip(*wanted, strict=True)), [opening_floor(key.role) for key in wanted]],
         )

@@ -150,6 +150,13 @@ class InvalidMembership(DomainError):
     code = "invalid_membership"
 
 
+class UserNameTaken(DomainError):
+    """A user name is taken: capital and small letters make no other name."""
+
+    code = "user_name_taken"
+    category = Category.CONFLICT
+
+
 class NotFound(DomainError):
     """There is no such thing, or the caller may not see it."""
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
-from django.db import connection
+from django.db import connection, transaction
 from psycopg import Connection, Cursor
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -51,7 +51,8 @@ _accepting: WeakSet[Connection[Any]] = WeakSet()
 def packed_cursor() -> Iterator[Cursor[Any]]:
     """A cursor of Django's connection that takes packed arrays, binds on the server and prepares what it runs.
 
-    Errors come out as Django's. In a `pipeline()` of its connection several statements travel together.
+    Errors come out as Django's, and whatever is raised while it is open rolls back the transaction around it. In a
+    `pipeline()` of its connection several statements travel together.
     """
     connection.ensure_connection()
     raw = connection.connection
@@ -59,7 +60,7 @@ def packed_cursor() -> Iterator[Cursor[Any]]:
         raw.adapters.register_dumper(PackedArray, _PackedArrayDumper)
         raw.prepare_threshold = 0  # Django's own cursors bind on the client and never prepare
         _accepting.add(raw)
-    with connection.wrap_database_errors, Cursor(raw) as cursor:
+    with transaction.mark_for_rollback_on_error(), connection.wrap_database_errors, Cursor(raw) as cursor:
         yield cursor
 
 

@@ -33,10 +33,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 TRANSACTION_PROOF = "tokenbourse-transaction-proof/1"
 CONSISTENCY_PROOF = "tokenbourse-consistency-proof/1"
 SEALED_BALANCE_PROOF = "tokenbourse-sealed-balance-proof/1"
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 MAX_SIGNATURES = 16
 MAX_PATH = 64
 LEAF_VERSION = 2
+# The states of a key, and why one in that state signs nothing that is to be believed.
+_STATUSES = {
+    "next": "has not come into use yet",
+    "current": "",
+    "retired": "",
+    "revoked": "was revoked: nothing it signed can be trusted",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIZE = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
@@ -156,8 +163,6 @@ def _read(path: Path) -> bytes:
 
 def _verify(document: bytes, trust: _Trust, report: Report) -> list[Checkpoint]:
     """The checkpoints that the document rests on."""
-    if len(document) > MAX_BYTES:
-        raise Fault(f"the file is larger than {MAX_BYTES} bytes")
     if not document.lstrip().startswith((b"{", b"[")):
         return [_checkpoint(_utf8(document, "file"), trust, report)]
     proof = _Object(_parse(document, "file"), "the proof")
@@ -395,6 +400,8 @@ def _iso(instant: datetime) -> str:
 
 
 def _utf8(data: bytes, what: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise Fault(f"the {what} is larger than {MAX_BYTES // 1024 // 1024} MB, and this verifier reads no more")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -537,14 +544,25 @@ def parse_jwks(jwks: bytes) -> list[Key]:
             raise Fault("a key's vkey and x are not the same key")
         if any((key.name, key.key_id) == (known.name, known.key_id) for known in keys):
             raise Fault("the key set holds a key twice")
-        status = published.text("status")
-        unusable = {"next": "has not come into use yet", "revoked": "was revoked: nothing it signed can be trusted"}
+        unusable = _unusable(published)
         since = published.integer("log_since") if "log_since" in published.value else 0
         until = published.integer("log_until") if "log_until" in published.value else None
-        keys.append(Key(key.name, key.public, since, until, unusable.get(status, "")))
+        keys.append(Key(key.name, key.public, since, until, unusable))
     if not keys:
         raise Fault("the key set holds no key that signs checkpoints")
     return keys
+
+
+def _unusable(published: _Object) -> str:
+    """Why a published key signs nothing, "" if it does. A key whose state is not beyond doubt is refused."""
+    status = published.text("status")
+    if status not in _STATUSES:
+        raise Fault(f"a key has the status {status[:60]!a}, which this verifier does not know")
+    if "revoked" in published.value and status != "revoked":
+        raise Fault(f"a key has the member revoked, but the status {status}")
+    if status == "retired" and "log_until" not in published.value:
+        raise Fault("a key is retired, but log_until does not say from which size on")
+    return _STATUSES[status]
 
 
 # --- JSON, strictly ---------------------------------------------------------------------------------------------------
@@ -620,8 +638,6 @@ def _parse(data: bytes, what: str) -> Any:
     def refused(number: str) -> Any:
         raise Fault(f"the {what} holds {number[:20]}, which is not a whole number")
 
-    if len(data) > MAX_BYTES:
-        raise Fault(f"the {what} is larger than {MAX_BYTES} bytes")
     try:
         value = json.loads(_utf8(data, what), object_pairs_hook=unique, parse_float=refused, parse_constant=refused)
         json.dumps(value, ensure_ascii=False).encode()

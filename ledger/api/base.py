@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.utils.cache import patch_cache_control
 from rest_framework.generics import GenericAPIView
 from rest_framework.metadata import BaseMetadata
 from rest_framework.permissions import AllowAny
@@ -45,7 +46,10 @@ class PublicView(APIView):
 
 
 class PartyView(APIView):
-    """For API keys. `scopes` names, by method, the scopes of which a key needs one; a method not named needs none."""
+    """For API keys. `scopes` names, by method, the scopes of which a key needs one; a method not named needs none.
+
+    What it answers is nobody else's, so no cache keeps it, unless the view says otherwise.
+    """
 
     metadata_class = Methods
     permission_classes = (HasScope,)
@@ -56,6 +60,12 @@ class PartyView(APIView):
         if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
             # WSGI would show an empty body, and the caller would be told that every field is missing.
             raise BodyLengthMissing("Send the body with a Content-Length, not in chunks.")
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if not answer.has_header("Cache-Control"):
+            patch_cache_control(answer, private=True, no_store=True)
+        return answer
 
 
 class PageView(GenericAPIView[Row]):

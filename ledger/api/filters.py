@@ -13,6 +13,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from ledger.api.authentication import caller_of
 from ledger.chart import Role
 from ledger.errors import InvalidAmount
 from ledger.models import Account, Entry, HoldEntry, Party, Transaction
@@ -88,8 +89,11 @@ class TransactionFilter(filters.FilterSet):  # type: ignore[misc]  # untyped bas
         fields: tuple[str, ...] = ()
 
     def of_party(self, transactions: QuerySet[Transaction], name: str, value: str) -> QuerySet[Transaction]:
-        parties = list(Party.objects.filter(code=value).values_list("id", flat=True))
-        return transactions.filter(id__in=transactions_of(parties).values("id"))
+        """Nothing for a party that the caller may not read: whom a transaction of theirs touches as well is closed."""
+        readable = caller_of(self.request).readable_parties
+        parties = Party.objects.filter(code=value).values_list("id", flat=True)
+        named = [party for party in parties if readable is None or party in readable]
+        return transactions.filter(id__in=transactions_of(named).values("id"))
 
 
 class EntryFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base

@@ -7,7 +7,7 @@ batch that made it current up to, and without, the batch that retired it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ledger import journal
@@ -25,11 +25,11 @@ def record_states(changes: Sequence[tuple[str, KeyState]], *, actor: str, now: d
     journal.post(drafts, actor=actor, now=now)
 
 
-def batches_of_changes() -> dict[tuple[str, KeyState], int]:
-    """The number of the batch that recorded each (kid, state)."""
-    rows = Transaction.objects.filter(source=SOURCE, kind=KIND).values_list("reference", "batch_no")
-    changes = {}
-    for reference, batch_no in rows:
-        kid, _, state = reference.rpartition("/")
-        changes[kid, KeyState(state)] = batch_no
-    return changes
+def batches_of_changes(kids: Iterable[str]) -> dict[tuple[str, KeyState], int]:
+    """The number of the batch that recorded each (kid, state) of these keys.
+
+    What else has found its way into the journal under this source is not looked at; the audit tells of it.
+    """
+    changes = {f"{kid}/{state.value}": (kid, state) for kid in kids for state in KeyState}
+    rows = Transaction.objects.filter(source=SOURCE, kind=KIND, reference__in=changes)
+    return {changes[reference]: batch_no for reference, batch_no in rows.values_list("reference", "batch_no")}

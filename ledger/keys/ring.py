@@ -35,10 +35,17 @@ Entropy = Callable[[int], bytes]
 
 @transaction.atomic
 def ensure_current_key(*, actor: str, now: datetime, entropy: Entropy = secrets.token_bytes) -> SigningKey:
-    """The current key; makes the first one if the ring is empty."""
+    """The current key; makes the first one if the ring is empty.
+
+    One of the first release, when the journal had no history of keys, is put on record: it signs sizes from then on.
+    """
     lock_log()  # two processes starting at once must not both make a first key
     current = SigningKey.objects.filter(state=KeyState.CURRENT).first()
-    return current or make_key(KeyState.CURRENT, actor=actor, now=now, entropy=entropy)
+    if current is None:
+        return make_key(KeyState.CURRENT, actor=actor, now=now, entropy=entropy)
+    if not batches_of_changes([current.kid]):
+        record_states([(current.kid, KeyState.CURRENT)], actor=actor, now=now)
+    return current
 
 
 def make_key(state: KeyState, *, actor: str, now: datetime, entropy: Entropy = secrets.token_bytes) -> SigningKey:
@@ -87,8 +94,8 @@ def public_jwks() -> dict[str, Any]:
     `vkey` is the key in the form of signed notes, under the log's name. `log_since` and `log_until` are the sizes of
     checkpoints that it signs: from the first on, below the second.
     """
-    batches = batches_of_changes()
-    keys = SigningKey.objects.order_by("valid_from", "kid")
+    keys = list(SigningKey.objects.order_by("valid_from", "kid"))
+    batches = batches_of_changes(key.kid for key in keys)
     return {"keys": [_published(key, batches) for key in keys]}
 
 

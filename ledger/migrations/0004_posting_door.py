@@ -1,7 +1,7 @@
 """The posting door moves into the database, and evidence takes its second form.
 
-Nothing of the first form was ever published, so what is there is sealed anew: leaves, roots and chain. Holds that stand
-become one hold entry an account, under transaction 0.
+Nothing of the first form was ever published, so what is there is sealed anew: leaves, roots and chain, and posting times
+that never fall. Holds that stand become one hold entry an account, under transaction 0.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ def seal_anew(apps, schema_editor):
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
         cursor.execute("SELECT no, first_transaction, last_transaction, posted_at FROM ledger_batch ORDER BY no")
         previous = GENESIS
-        for no, first, last, posted_at in cursor.fetchall():
+        posted_at = None
+        for no, first, last, at in cursor.fetchall():
+            posted_at = max(at, posted_at or at)
             previous = _seal_batch(cursor, no, first, last, posted_at, previous)
         if previous != GENESIS:  # the trigger on the head wants to see a new version
             cursor.execute(
                 "UPDATE ledger_ledgerhead SET last_batch_hash = %s, version = version + 1,"
-                " last_posted_at = (SELECT max(posted_at) FROM ledger_batch)",
-                [previous],
+                " last_posted_at = %s",
+                [previous, posted_at],
             )
         for table in TABLES:
             cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
@@ -48,7 +50,7 @@ def _seal_batch(cursor, no, first, last, posted_at, previous):
     for number, *leg in cursor.fetchall():
         items[number].append(leaf_hash(encode_leg(*leg)))
     cursor.execute(
-        "SELECT id, kind, source, reference, actor, request_hash, effective_at, posted_at, reverses, legs"
+        "SELECT id, kind, source, reference, actor, request_hash, effective_at, reverses, legs"
         " FROM ledger_transaction WHERE id BETWEEN %s AND %s ORDER BY id",
         [first, last],
     )
@@ -62,27 +64,27 @@ def _seal_batch(cursor, no, first, last, posted_at, previous):
                 actor=actor,
                 request_hash=bytes(request_hash),
                 effective_at=effective_at,
-                posted_at=at,
+                posted_at=posted_at,
                 reverses=reverses,
                 legs=legs,
                 holds=0,
                 items_root=tree_root(items[number]),
             )
         )
-        for number, kind, source, reference, actor, request_hash, effective_at, at, reverses, legs in cursor.fetchall()
+        for number, kind, source, reference, actor, request_hash, effective_at, reverses, legs in cursor.fetchall()
     ]
     cursor.execute(
-        "UPDATE ledger_transaction AS posted SET leaf = sealed.leaf"
+        "UPDATE ledger_transaction AS posted SET leaf = sealed.leaf, posted_at = %s"
         " FROM unnest(%s::bigint[], %s::bytea[]) AS sealed(id, leaf) WHERE posted.id = sealed.id",
-        [list(range(first, last + 1)), leaves],
+        [posted_at, list(range(first, last + 1)), leaves],
     )
     root = tree_root(leaves)
     record = batch_record(
         no=no, first_transaction=first, last_transaction=last, posted_at=posted_at, root=root, previous=previous
     )
     cursor.execute(
-        "UPDATE ledger_batch SET root = %s, previous = %s, hash = %s WHERE no = %s",
-        [root, previous, leaf_hash(record), no],
+        "UPDATE ledger_batch SET root = %s, previous = %s, hash = %s, posted_at = %s WHERE no = %s",
+        [root, previous, leaf_hash(record), posted_at, no],
     )
     return leaf_hash(record)
 
@@ -93,4 +95,5 @@ class Migration(migrations.Migration):
         run_sql_file(SQL_FOLDER, "0004_transfers"),
         migrations.RunPython(seal_anew, migrations.RunPython.noop),
         run_sql_file(SQL_FOLDER, "0004_posting"),
+        run_sql_file(SQL_FOLDER, "0004_keys_and_log"),
     ]

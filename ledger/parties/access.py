@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ledger.models import Membership, MembershipRole, User
+from ledger.models import ActionLog, Membership, MembershipRole, User
+
+ADD_MEMBER = "add_member"  # the action that gives a person a membership, and with the first one a login
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +42,15 @@ def get_access(user: User) -> Access:
         provider_ids=parties(MembershipRole.PROVIDER_STAFF),
         buyer_ids=parties(MembershipRole.BUYER_STAFF),
     )
+
+
+def makers_of(actor: str) -> frozenset[str]:
+    """Who made a person's login and who made them an operator, case-folded, from the action log that nobody edits.
+
+    Nobody for an actor that was never added.
+    """
+    added = ActionLog.objects.filter(action=ADD_MEMBER, subject__iexact=actor).order_by("id")
+    acts = list(added.values_list("actor", "details"))
+    made_login = acts[:1]
+    made_operator = [act for act in acts if act[1].get("role") == MembershipRole.OPERATOR]
+    return frozenset(maker.casefold() for maker, _ in (*made_login, *made_operator))

@@ -9,8 +9,9 @@ from django.db import transaction
 
 from ledger.actions import record_action
 from ledger.chart import AssetKind
-from ledger.errors import InvalidMembership, InvalidParty
+from ledger.errors import InvalidMembership, InvalidParty, UserNameTaken
 from ledger.models import Asset, Membership, MembershipRole, Party, PartyKind, User
+from ledger.parties.access import ADD_MEMBER
 
 CURRENCY_SCALE = 6  # micros
 PARTY_OF_ROLE = {
@@ -52,7 +53,8 @@ def register_currency(code: str, *, actor: str, now: datetime) -> Asset:
 def add_member(username: str, password: str, party: Party, role: MembershipRole, *, actor: str, now: datetime) -> User:
     """Give a person a login that acts for a party; a person who exists keeps their password.
 
-    Raises `InvalidMembership` when the role is none for this kind of party: only the house has operators, say.
+    Raises `InvalidMembership` when the role is none for this kind of party: only the house has operators, say, and
+    `UserNameTaken` when somebody's name differs in nothing but capital letters.
     """
     if party.kind != PARTY_OF_ROLE[role]:
         raise InvalidMembership(
@@ -61,10 +63,15 @@ def add_member(username: str, password: str, party: Party, role: MembershipRole,
         )
     user = User.objects.filter(username=username).first()
     if user is None:
+        alike = User.objects.filter(username__iexact=username).first()
+        if alike is not None:
+            raise UserNameTaken(
+                f"The name {alike.username} is taken. Capital letters make no other name.", field="username"
+            )
         user = User(username=username, is_staff=True, date_joined=now)
         user.set_password(password)
         user.save()
     _, created = Membership.objects.get_or_create(user=user, party=party, role=role)
     if created:
-        record_action(actor=actor, action="add_member", subject=f"user:{username}", now=now, details={"role": role})
+        record_action(actor=actor, action=ADD_MEMBER, subject=f"user:{username}", now=now, details={"role": role})
     return user

@@ -76,9 +76,12 @@ DECLARE
 BEGIN
     SELECT fresh.id, fresh.role INTO bad
       FROM fresh
-      JOIN ledger_asset asset ON asset.id = fresh.asset_id
-      JOIN ledger_party party ON party.id = fresh.party_id
-     WHERE (fresh.role IN ('entitlement', 'obligation')) <> (asset.kind = 'contract')
+      LEFT JOIN ledger_asset asset ON asset.id = fresh.asset_id
+      LEFT JOIN ledger_party party ON party.id = fresh.party_id
+     WHERE asset.id IS NULL OR party.id IS NULL OR fresh.id < 1
+        OR fresh.role NOT IN ('cash', 'escrow', 'fees', 'suspense', 'held_share', 'default_fund', 'debt', 'claim',
+                              'external', 'entitlement', 'obligation')
+        OR (fresh.role IN ('entitlement', 'obligation')) <> (asset.kind = 'contract')
         OR (fresh.role IN ('escrow', 'fees', 'suspense', 'held_share', 'default_fund', 'external')
             AND party.kind <> 'house')
      LIMIT 1;
@@ -130,7 +133,7 @@ BEGIN
     IF made.transactions = 0 THEN
         RETURN NULL;
     END IF;
-    SELECT last_transaction INTO sealed FROM ledger_ledgerhead WHERE id = 1;
+    SELECT last_transaction INTO sealed FROM ledger_ledgerhead WHERE id = 1 FOR UPDATE;
     IF made.lowest <= sealed THEN
         RAISE EXCEPTION 'transaction % is sealed: nothing can be added', made.lowest
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'entry_not_into_sealed_batch';
@@ -199,7 +202,7 @@ BEGIN
     IF lowest IS NULL THEN
         RETURN NULL;
     END IF;
-    SELECT last_transaction INTO sealed FROM ledger_ledgerhead WHERE id = 1;
+    SELECT last_transaction INTO sealed FROM ledger_ledgerhead WHERE id = 1 FOR UPDATE;
     IF lowest <= sealed THEN
         RAISE EXCEPTION 'transaction % is sealed: nothing can be added', lowest
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'hold_not_into_sealed_batch';
@@ -257,6 +260,7 @@ BEGIN
       FROM ledger_transaction posted
      WHERE posted.id BETWEEN first AND last AND posted.reverses IS NOT NULL
        AND (posted.reverses >= posted.id OR posted.legs = 0
+            OR NOT EXISTS (SELECT FROM ledger_entry WHERE transaction_id = posted.reverses)
             OR EXISTS (SELECT FROM ledger_entry
                         WHERE transaction_id IN (posted.id, posted.reverses)
                         GROUP BY account_id HAVING sum(amount) <> 0))
@@ -343,7 +347,7 @@ BEGIN
     first := head.last_transaction + 1;
     last := head.last_transaction + cardinality(kinds);
     IF head.version IS DISTINCT FROM head_version OR last < first OR at < head.last_posted_at
-       OR octet_length(batch_root) <> 32 THEN
+       OR at >= '9999-01-01' OR octet_length(batch_root) <> 32 THEN
         RAISE EXCEPTION 'the head is at version % of %, or the batch is empty or has no root', head.version,
             head.last_posted_at
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'batch_follows_head';
@@ -424,7 +428,9 @@ BEGIN
 END $$;
 
 DROP FUNCTION ledger_change_held(bigint[], bigint[]);
-REVOKE INSERT ON ledger_transaction, ledger_batch FROM tokenbourse_app;
+REVOKE INSERT ON ledger_transaction, ledger_batch, ledger_account FROM tokenbourse_app;
+GRANT INSERT (party_id, asset_id, role, qualifier, balance, held, seq, hold_seq, floor, frozen, closed)
+    ON ledger_account TO tokenbourse_app;  -- not its id, which somebody could take from an account to come
 REVOKE UPDATE ON ledger_ledgerhead FROM tokenbourse_app;
 GRANT UPDATE (id) ON ledger_ledgerhead TO tokenbourse_app;  -- enough to lock the row; the trigger refuses the update
 REVOKE EXECUTE ON FUNCTION ledger_set_floors(bigint[], bigint[], text, text, timestamptz) FROM PUBLIC;
@@ -433,6 +439,28 @@ REVOKE EXECUTE ON FUNCTION ledger_seal(bigint, text, timestamptz, bytea, text[],
                                        int[], bigint[], bytea[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_seal(bigint, text, timestamptz, bytea, text[], text[], text[], bytea[], timestamptz[],
                                       int[], bigint[], bytea[]) TO tokenbourse_app;
+
+-- What readers rely on without looking: digests are whole, and instants are ones that every client can read.
+ALTER TABLE ledger_transaction ADD CONSTRAINT transaction_digests_whole
+    CHECK (octet_length(leaf) = 32 AND octet_length(request_hash) = 32);
+ALTER TABLE ledger_batch ADD CONSTRAINT batch_digests_whole
+    CHECK (octet_length(root) = 32 AND octet_length(hash) = 32);
+DO $$
+DECLARE
+    instant record;
+BEGIN
+    FOR instant IN
+        SELECT * FROM (VALUES ('ledger_transaction', 'effective_at'), ('ledger_accountchange', 'at'),
+                              ('ledger_transfer', 'requested_at'), ('ledger_transfer', 'decided_at'),
+                              ('ledger_checkpoint', 'signed_at'), ('ledger_periodseal', 'sealed_at'),
+                              ('ledger_auditrun', 'started_at'), ('ledger_auditrun', 'finished_at'))
+               AS kept(target, field)
+    LOOP
+        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I CHECK (%I >= ''0001-01-02'' AND %I < ''9999-01-01'')',
+                       instant.target, instant.target || '_' || instant.field || '_readable', instant.field,
+                       instant.field);
+    END LOOP;
+END $$;
 
 SELECT make_append_only('ledger_lognode');
 SELECT make_append_only('ledger_checkpoint');

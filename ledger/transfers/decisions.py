@@ -1,5 +1,8 @@
 """Deciding a transfer: by another person than the one who asked, once, and posted in the same database transaction.
 
+Another person is also not one whom the other let in, in either direction: whoever adds a person chooses their password,
+and would be both. Only the two themselves are looked at. That one adds a second who adds a third is not followed.
+
 Whoever decides locks the transfer first and the ledger head after it, so of two at once the second meets a decision.
 """
 
@@ -13,6 +16,7 @@ from ledger import journal
 from ledger.actions import record_action
 from ledger.errors import AccountFrozen, AlreadyDecided, NeedsAnotherPerson, NotFound, ReasonMissing
 from ledger.models import Transfer, TransferState
+from ledger.parties.access import makers_of
 from ledger.transfers.postings import Movement, draft_release, draft_transfer
 from ledger.transfers.rows import movement_of
 
@@ -70,12 +74,21 @@ def _check_decidable(transfer: Transfer, actor: str) -> None:
             transfer=transfer.pk,
             state=transfer.state,
         )
-    if actor == transfer.requested_by:
-        raise NeedsAnotherPerson(
-            "You asked for this transfer yourself, so another operator decides.",
-            transfer=transfer.pk,
-            requested_by=transfer.requested_by,
-        )
+    _check_another_person(transfer, actor)
+
+
+def _check_another_person(transfer: Transfer, actor: str) -> None:
+    """Refuse the one who asked, whom they let in, and who let them in; capital letters make nobody another."""
+    asker = transfer.requested_by
+    facts = {"transfer": transfer.pk, "requested_by": asker}
+    if actor.casefold() == asker.casefold():
+        raise NeedsAnotherPerson("You asked for this transfer yourself, so another operator decides.", **facts)
+    if asker.casefold() in makers_of(actor):
+        told = f"{actor} was made an operator by {asker}, who asked for this; another person must decide."
+        raise NeedsAnotherPerson(told, **facts)
+    if actor.casefold() in makers_of(asker):
+        told = f"{asker}, who asked for this, was given their login by {actor}; another person must decide."
+        raise NeedsAnotherPerson(told, **facts)
 
 
 def _refuse_frozen(movement: Movement) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from exchange.commands.place_order import PlaceOrder, place_order
+from exchange.matching.types import Side
+from exchange.sequencer.loop import drain
 from ledger.api.urls import urlpatterns
 from ledger.log.checkpoints import publish_checkpoint
 from ledger.log.seals import seal_ended_periods
@@ -17,7 +20,7 @@ from ledger.parties.commands import register_party
 from ledger.parties.keys import Scope
 from tests.api.client import Answer, Api
 from tests.api.live_market import MarketClock, api_of
-from tests.integration.settlement.trading_day import ACTOR, NOW, TradingDay, requests
+from tests.integration.settlement.trading_day import ACTOR, NOW, START, TradingDay, requests
 
 TOMORROW = NOW + timedelta(days=1)
 NONE = 2**40
@@ -199,9 +202,33 @@ def walk(day: TradingDay, code: str) -> None:
 
 
 def test_a_party_filter_opens_nothing_that_is_closed(day: TradingDay) -> None:
-    _, numbers = own_books(day.parties["buyer-1"])
     for name, stranger in strangers(day).items():
-        assert stranger.get("ledger/accounts", {"party": "buyer-1"}).ok()["items"] == [], name
-        _, own = own_books(day.parties["auditor" if "auditor" in name else name.split(" ")[0]])
-        found = stranger.get("ledger/transactions", {"party": "buyer-1"}).ok()["items"]
-        assert {int(row["id"]) for row in found} == own & numbers, name
+        for path in sorted(LISTS):
+            of_another = stranger.get(path, {"party": "buyer-1"}).ok()
+            assert of_another == stranger.get(path, {"party": "nobody"}).ok(), (name, path)
+            assert of_another["items"] == [], (name, path)
+
+
+def test_nobody_learns_who_shared_a_batch_with_them(day: TradingDay) -> None:
+    """One buyer's order rests in the batch in which the other's is filled: one transaction of the journal."""
+    window = day.list_window(START + timedelta(hours=3))
+    day.sweep_contracts()
+    day.sell("provider-1", 8, 420, window.delivery_start)
+    for code, price in (("buyer-2", 300), ("buyer-1", 420)):
+        order = PlaceOrder(day.parties[code].id, window.symbol, Side.BUY, price, 1)
+        place_order(order, actor=ACTOR, now=day.clock.at)
+    drain(day.clock)
+    shared = str(Transaction.objects.latest("id").pk)
+    for own, other in (("buyer-2", "buyer-1"), ("buyer-1", "buyer-2"), ("buyer-2", "provider-1")):
+        api = api_of(day.parties[own])
+        assert shared in listed(api, own), own
+        assert listed(api, own) == listed(api)
+        assert listed(api, other) == set()
+    for reader in readers(day).values():
+        assert shared in listed(reader, "buyer-1") & listed(reader, "buyer-2")
+
+
+def listed(api: Api, *party: str) -> set[str]:
+    """The transactions that a caller is told, of a party if one is named."""
+    query = {"limit": "500"} | {"party": code for code in party}
+    return {row["id"] for row in api.get("ledger/transactions", query).ok()["items"]}

@@ -15,7 +15,7 @@ from ledger import journal
 from ledger.errors import DomainError
 from ledger.models import Account, Batch, Entry
 from tests.conftest import DatabaseUrls
-from tests.integration.ledger.books import NOW, Books, post
+from tests.integration.ledger.books import NOW, Books, hold, post, seal
 
 READ = "SELECT balance, seq FROM ledger_account WHERE id = %s"
 LOCK = "SELECT 1 FROM ledger_ledgerhead WHERE id = 1 FOR UPDATE"
@@ -81,6 +81,29 @@ def test_with_the_lock_the_second_writer_waits_and_reads_what_the_first_left(
         second.execute("SET LOCAL lock_timeout = '100ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             second.execute(LOCK)
+
+
+@pytest.mark.parametrize("what", ["legs", "a hold"])
+def test_a_transaction_that_another_is_sealing_takes_nothing(books: Books, database: DatabaseUrls, what: str) -> None:
+    """The second writer's check must not look at the head as it was before the first one's seal."""
+    with psycopg.connect(database.app_url) as first, psycopg.connect(database.app_url) as second:
+        seal(0, version=1, run=first.execute)  # transaction 3, without legs, not committed yet
+        seen = read(second, books)
+        outcome: list[BaseException | None] = []
+
+        def join_it() -> None:
+            if what == "legs":
+                outcome.append(failure_of(lambda: second.execute(MOVE, seen)))
+            else:
+                outcome.append(failure_of(lambda: hold(seen["ada"], 1, 3, 5, 5, run=second.execute)))
+
+        waiting = threading.Thread(target=join_it)
+        waiting.start()
+        waiting.join(timeout=0.5)
+        assert outcome == [], "it did not wait for the one who is sealing"
+        first.commit()
+        waiting.join(timeout=10)
+        assert "transaction 3 is sealed" in str(outcome[0])
 
 
 def test_many_posters_at_once_spend_exactly_what_there_is(books: Books) -> None:

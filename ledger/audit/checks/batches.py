@@ -37,6 +37,7 @@ _UNLINKED = sql.SQL(
     """
     WITH linked AS (
         SELECT batch.*, before.no AS no_before, before.last_transaction AS last_before, before.hash AS hash_before,
+               batch.posted_at >= before.posted_at AS later,
                sha256('\\x0002' || int8send(batch.no) || int8send(batch.first_transaction)
                       || int8send(batch.last_transaction) || {posted_at} || batch.root
                       || batch.previous) AS true_hash
@@ -45,9 +46,9 @@ _UNLINKED = sql.SQL(
          WHERE batch.no BETWEEN %(first)s AND %(last)s
     )
     SELECT no, first_transaction, last_transaction, "count", no_before, last_before,
-           previous = coalesce(hash_before, decode(repeat('00', 32), 'hex')), hash = true_hash
+           previous = coalesce(hash_before, decode(repeat('00', 32), 'hex')), hash = true_hash, coalesce(later, true)
       FROM linked
-     WHERE hash <> true_hash OR "count" <> last_transaction - first_transaction + 1 OR "count" < 1
+     WHERE hash <> true_hash OR NOT later OR "count" <> last_transaction - first_transaction + 1 OR "count" < 1
         OR (no_before IS NULL AND (no <> 1 OR first_transaction <> 1))
         OR first_transaction <> last_before + 1
         OR previous <> coalesce(hash_before, decode(repeat('00', 32), 'hex'))
@@ -62,7 +63,8 @@ _ROOTS = """
 _HEAD = """
     SELECT head.last_transaction, head.last_batch, head.last_batch_hash,
            coalesce((SELECT max(id) FROM ledger_transaction), 0), coalesce(last.no, 0),
-           coalesce(last.last_transaction, 0), coalesce(last.hash, decode(repeat('00', 32), 'hex'))
+           coalesce(last.last_transaction, 0), coalesce(last.hash, decode(repeat('00', 32), 'hex')),
+           NOT head.entered AND head.last_posted_at = coalesce(last.posted_at, head.last_posted_at)
       FROM ledger_ledgerhead AS head
       LEFT JOIN (SELECT * FROM ledger_batch ORDER BY no DESC LIMIT 1) AS last ON true
 """
@@ -111,6 +113,7 @@ def _tell_link(
     last_before: int | None,
     follows: bool,
     hashes: bool,
+    later: bool,
 ) -> Finding:
     subject = f"batch {no}"
     if not hashes:
@@ -119,6 +122,8 @@ def _tell_link(
         return Finding(subject, f"batch {no - 1} is missing")
     if not follows:
         return Finding(subject, "it does not name the hash of the batch before it")
+    if not later:
+        return Finding(subject, "it was posted before the batch before it")
     if first != (last_before or 0) + 1:
         return Finding(subject, f"it begins with transaction {first}, the batch before it ends with {last_before or 0}")
     return Finding(subject, f"it counts {count} transactions from {first} to {last}")
@@ -141,7 +146,9 @@ def _head(view: View, _span: Span) -> Looked:
     def findings() -> Iterator[Finding]:
         if not heads:
             yield Finding("ledger head", "it is missing")
-        for transaction, batch, hash_, last, last_batch, last_of_batch, last_hash in heads:
+        for transaction, batch, hash_, last, last_batch, last_of_batch, last_hash, at_rest in heads:
+            if not at_rest:
+                yield Finding("ledger head", "its posting time is not the last batch's, or it waits for a seal")
             if transaction != last:
                 yield Finding("ledger head", f"it ends with transaction {transaction}, the journal with {last}")
             if last_of_batch != last:

@@ -39,7 +39,7 @@ _UNMIRRORED = """
                                           GROUP BY account_id HAVING sum(amount) <> 0) AS off)
       FROM ledger_transaction AS posted
      WHERE reverses IS NOT NULL AND id > %(after)s
-       AND (reverses >= id OR legs = 0
+       AND (reverses >= id OR legs = 0 OR NOT EXISTS (SELECT FROM ledger_entry WHERE transaction_id = posted.reverses)
             OR EXISTS (SELECT FROM ledger_entry WHERE transaction_id IN (posted.id, posted.reverses)
                         GROUP BY account_id HAVING sum(amount) <> 0))
 """

@@ -1,8 +1,13 @@
-"""Deposits, withdrawals and their reversals: what was asked for and approved is what was posted, once each."""
+"""Deposits, withdrawals and their reversals: what was asked for and approved is what was posted, once each.
+
+What the journal knows of a transfer cannot be changed there unseen, so each row is held against it: who asked for a
+withdrawal and who decided, when it was asked for, and the payment's reference. Who asked for a deposit or a reversal
+stands in the action log alone.
+"""
 
 from __future__ import annotations
 
-from ledger.audit.findings import Finding, Looked
+from ledger.audit.findings import Finding, Looked, together
 from ledger.audit.layout import Span
 from ledger.audit.registry import Check
 from ledger.audit.snapshot import View
@@ -34,6 +39,43 @@ _UNLIKE = """
      ORDER BY 1, 2
 """
 
+# Before a second person approved them, payments were posted as `deposit/<party>/<payment reference>`; what their rows
+# say was then taken from the journal (ledger/sql/0004_transfers.sql).
+_TOLD_OTHERWISE = """
+    WITH known AS (
+        SELECT transfer.*, posted.id AS number, posted.reference, posted.actor, posted.effective_at, posted.posted_at,
+               coalesce(posted.reference ~ '^(deposit|withdrawal)/[0-9]+/', false) AS one_phase
+          FROM ledger_transfer AS transfer LEFT JOIN ledger_transaction AS posted
+            ON posted.id = transfer.transaction_id AND transfer.state = %(posted)s
+         WHERE transfer.transaction_id > %(after)s OR transfer.state <> %(posted)s
+    ), posted AS (
+        SELECT known.id, known.number, claim.*
+          FROM known
+          LEFT JOIN LATERAL (SELECT string_agg(DISTINCT ref, ' and ') AS ref
+                               FROM ledger_entry WHERE transaction_id = known.number) AS legs ON true
+         CROSS JOIN LATERAL (VALUES
+               ('name', CASE WHEN one_phase THEN kind || '/' || party_id || '/' || payment_reference
+                                            ELSE 'transfer/' || id END, reference),
+               ('payment reference', payment_reference, legs.ref),
+               ('asked for by', requested_by, CASE WHEN one_phase THEN actor ELSE requested_by END),
+               ('asked for at', requested_at::text, (CASE WHEN one_phase THEN posted_at ELSE effective_at END)::text),
+               ('decided by', decided_by, CASE WHEN one_phase THEN left(actor, 60) || ' (before two-phase)'
+                                                    ELSE actor END)) AS claim (what, said, posted)
+         WHERE known.number IS NOT NULL
+    ), held AS (
+        SELECT known.id, request.id AS number, claim.*
+          FROM known LEFT JOIN ledger_transaction AS request
+            ON request.source = %(source)s AND request.reference = 'transfer/' || known.id || '/request'
+         CROSS JOIN LATERAL (VALUES
+               ('asked for by', known.requested_by, request.actor),
+               ('asked for at', known.requested_at::text, request.effective_at::text)) AS claim (what, said, posted)
+         WHERE known.kind = %(withdrawal)s AND NOT known.one_phase
+    )
+    SELECT id, number, what, said, posted FROM (SELECT * FROM posted UNION ALL SELECT * FROM held) AS claim
+     WHERE said IS DISTINCT FROM posted
+     ORDER BY 1, 2, 3
+"""
+
 
 def _transfers(view: View, _span: Span) -> Looked:
     parameters = {
@@ -41,13 +83,19 @@ def _transfers(view: View, _span: Span) -> Looked:
         "source": SOURCE,
         "kinds": TransferKind.values,
         "deposit": TransferKind.DEPOSIT.value,
+        "withdrawal": TransferKind.WITHDRAWAL.value,
         "posted": TransferState.POSTED.value,
         "cash": Role.CASH.value,
     }
     ((rows,),) = view.rows(
         "SELECT count(*) FROM ledger_transfer WHERE state = %(posted)s AND transaction_id > %(after)s", parameters
     )
-    return view.look(_UNLIKE, parameters, _tell, rows=rows)
+    return together(
+        [
+            view.look(_UNLIKE, parameters, _tell, rows=rows),
+            view.look(_TOLD_OTHERWISE, parameters, _tell_otherwise, rows=0),
+        ]
+    )
 
 
 def _tell(
@@ -72,6 +120,13 @@ def _tell(
             subject, f"it takes back transaction {reverses}, but transaction {number} reversed {reversed_one}"
         )
     return Finding(subject, f"it should have moved {due} into the party's cash, but transaction {number} moved {moved}")
+
+
+def _tell_otherwise(transfer: int, number: int | None, what: str, said: str, posted: str | None) -> Finding:
+    subject = f"transfer {transfer}"
+    if number is None:
+        return Finding(subject, f"its row says {what} {said}, but the journal has no request of it")
+    return Finding(subject, f"its row says {what} {said}, but transaction {number} says {posted}")
 
 
 CHECKS = (

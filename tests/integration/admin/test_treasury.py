@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from ledger.chart import Role
-from ledger.models import Account, ActionLog, MembershipRole, Transaction, Transfer
+from ledger.models import Account, ActionLog, MembershipRole, Transaction, Transfer, User
 from ledger.models.transfers import TransferState
 from ledger.parties.commands import add_member
 from tests.integration.admin.conftest import Site
-from tests.integration.admin.people import PASSWORD, Visitor
+from tests.integration.admin.people import PASSWORD, Visitor, as_user
 from tests.integration.settlement.trading_day import ACTOR, NOW
 
 LIST = "/admin/ledger/transfer/"
@@ -111,6 +111,20 @@ def test_an_operator_who_is_staff_too_does_not_decide_what_they_asked_for(site: 
     assert site.buyer.post(page(asked, "approve")).status_code == 403
     assert site.operator.post(page(asked, "approve")).status_code == 302
     assert Transfer.objects.get(pk=asked.pk).decided_by == "user:olga"
+
+
+def test_an_operator_who_adds_a_second_self_still_needs_another_person(site: Site) -> None:
+    asked = ask(site, site.operator, "deposit", "12.5", "bank 17")
+    new = {"password": PASSWORD, "party": site.day.parties["house"].pk, "role": MembershipRole.OPERATOR}
+    taken = site.operator.post("/admin/ledger/user/add/", username="Otto", **new)
+    assert (taken.status_code, "The name otto is taken" in taken.content.decode()) == (422, True)
+    assert site.operator.post("/admin/ledger/user/add/", username="puppet", **new).status_code == 302
+    puppet = as_user(User.objects.get(username="puppet"))
+    for act in ("approve", "refuse"):
+        refused = puppet.post(page(asked, act), reason="x")
+        assert refused.status_code == 422
+        assert "user:puppet was made an operator by user:olga" in refused.content.decode()
+    assert site.second_operator.post(page(asked, "approve")).status_code == 302
 
 
 def test_refusing_needs_a_reason_which_the_party_reads(site: Site) -> None:

@@ -97,11 +97,31 @@ def test_a_fill_that_is_not_what_was_posted_is_found(market: Market, database: D
     market.buy(market.party("buyer"), 4, 400)
     assert findings(audit("exchange.fills")) == {}
     tamper(database, "UPDATE exchange_fill SET notional = notional + 1")
-    assert found_by(audit()) == {"exchange.fills": [f"contract {market.contract.symbol}"]}
+    fill = Fill.objects.get().id
+    assert found_by(audit()) == {
+        "exchange.fills": [f"contract {market.contract.symbol}"],
+        "exchange.fill_legs": [f"fill {fill}", f"fill {fill}"],  # the buyer's money, and its own price
+    }
     tamper(database, "UPDATE exchange_fill SET notional = notional - 1, tokens = tokens - 1")
     ((_, told),) = findings(audit("exchange.fills"))["exchange.fills"]
     assert "399999 tokens" in told
     assert "400000 tokens due to buyers and 400000 owed" in told
+
+
+def test_a_fill_whose_figures_changed_is_found_by_itself(market: Market, database: DatabaseUrls) -> None:
+    market.offer(10, 400)
+    market.buy(market.party("buyer"), 4, 400)
+    stranger = market.party("stranger")
+    assert findings(audit("exchange.fill_legs")) == {}
+    for change, back in (
+        ("price_ticks = price_ticks + 1", "price_ticks = price_ticks - 1"),
+        ("lots = lots + 1", "lots = lots - 1"),
+        ("buyer_fee = buyer_fee + 1", "buyer_fee = buyer_fee - 1"),
+        (f"buyer_id = {stranger.id}, provider_id = provider_id", "buyer_id = provider_id"),
+    ):
+        tamper(database, f"UPDATE exchange_fill SET {change}")
+        assert set(found_by(audit("exchange.fill_legs"))) == {"exchange.fill_legs"}, change
+        tamper(database, f"UPDATE exchange_fill SET {back}")
 
 
 def test_a_contract_called_settled_with_money_in_escrow_is_found(market: Market) -> None:

@@ -81,24 +81,37 @@ def enter(*entries: EntrySql, run: Any = None) -> None:
     )
 
 
-def hold(account: int, seq: int, transaction_id: int, delta: int, after: int, *, position: int = 1) -> None:
-    """INSERT a hold entry."""
+def hold(
+    account: int, seq: int, transaction_id: int, delta: int, after: int, *, position: int = 1, run: Any = None
+) -> None:
+    """INSERT a hold entry, on Django's connection or by `run`."""
     sql(
         "INSERT INTO ledger_holdentry (account_id, hold_seq, transaction_id, position, delta, held_after, ref)"
-        f" VALUES ({account}, {seq}, {transaction_id}, {position}, {delta}, {after}, '')"
+        f" VALUES ({account}, {seq}, {transaction_id}, {position}, {delta}, {after}, '')",
+        run=run,
     )
 
 
-def seal(*leg_counts: int, version: int, reverses: int = 0, root: str = "00" * 32, at: datetime = NOW) -> None:
-    """Seal transactions with so many legs each."""
+def seal(
+    *leg_counts: int,
+    version: int,
+    reverses: int = 0,
+    root: str = "00" * 32,
+    leaf: str = "11" * 32,
+    at: datetime | str = NOW,
+    effective: str = "2026-12-01Z",
+    run: Any = None,
+) -> None:
+    """Seal transactions with so many legs each, on Django's connection or by `run`."""
     n = len(leg_counts)
-    digests = f"array_fill(decode('{'11' * 32}', 'hex'), ARRAY[{n}])"
+    digests = f"array_fill(decode('{leaf}', 'hex'), ARRAY[{n}])"
     sql(
-        f"SELECT ledger_seal({version}, 'mallory', '{at.isoformat()}', decode('{root}', 'hex'),"
+        f"SELECT ledger_seal({version}, 'mallory', '{at}', decode('{root}', 'hex'),"
         f" array_fill('t'::text, ARRAY[{n}]),"
         f" array_fill('sql'::text, ARRAY[{n}]), (SELECT array_agg('r{version}-' || i) FROM generate_series(1, {n}) i),"
-        f" {digests}, array_fill(now(), ARRAY[{n}]), ARRAY[{', '.join(map(str, leg_counts))}]::int[],"
-        f" array_fill({reverses}::bigint, ARRAY[{n}]), {digests})"
+        f" {digests}, array_fill('{effective}'::timestamptz, ARRAY[{n}]), ARRAY[{', '.join(map(str, leg_counts))}]::int[],"
+        f" array_fill({reverses}::bigint, ARRAY[{n}]), {digests})",
+        run=run,
     )
 
 

@@ -14,6 +14,8 @@ import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from ledger import journal
+from ledger.keys.ring import ensure_current_key
+from ledger.keys.rotation import prepare_next_key, revoke, rotate
 from ledger.models import Account, Entry, HoldEntry, LedgerHead, Transaction
 from tests.conftest import DatabaseUrls
 from tests.integration.ledger.books import NOW, Books, EntrySql, enter, hold, post, seal, sql
@@ -216,6 +218,38 @@ def test_a_seal_follows_the_head(books: Books) -> None:
     refused("no root", lambda: enter(*moved(books, 5)), lambda: seal(2, version=1, root="00"))
 
 
+@pytest.mark.parametrize(
+    ("rule", "arguments"),
+    [
+        ("transaction_digests_whole", {"leaf": "11" * 40}),
+        ("transaction_digests_whole", {"leaf": ""}),
+        ("head is at version 1", {"at": "9999-06-01Z"}),
+        ("head is at version 1", {"at": "20000-01-01Z"}),
+        ("head is at version 1", {"at": "infinity"}),
+        ("effective_at_readable", {"effective": "infinity"}),
+        ("effective_at_readable", {"effective": "0044-03-15Z BC"}),
+        ("effective_at_readable", {"effective": "20000-01-01Z"}),
+    ],
+)
+def test_what_no_reader_could_take_is_refused(books: Books, rule: str, arguments: dict[str, str]) -> None:
+    refused(rule, lambda: seal(0, version=1, **arguments))  # type: ignore[arg-type]  # texts all
+
+
+def test_an_account_belongs_to_somebody_who_is_there(books: Books) -> None:
+    insert = (
+        "INSERT INTO ledger_account (party_id, asset_id, role, qualifier, balance, held, seq, hold_seq, floor, frozen,"
+        " closed) VALUES ({}, {}, '{}', '', 0, 0, 0, 0, {}, false, false)"
+    )
+    for party, asset, role, floor in (
+        (9999, books.currency, "external", "NULL"),  # a buyer of that id might be made up afterwards
+        (books.bob, 9999, "cash", "0"),
+        (books.bob, books.currency, "purse", "0"),
+    ):
+        refused("does not fit", partial(sql, insert.format(party, asset, role, floor)))
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        sql("INSERT INTO ledger_account (id, party_id, asset_id, role) VALUES (-1, 1, 1, 'cash')")
+
+
 def test_sql_that_keeps_every_rule_posts(books: Books) -> None:
     """The control: the attacks above differ from this in one thing each."""
     with transaction.atomic():
@@ -318,6 +352,7 @@ def test_a_reversal_mirrors_what_it_reverses_and_happens_once(books: Books) -> N
     refused("does not mirror", lambda: enter(*moved(books, 99)), lambda: seal(2, version=1, reverses=1))
     refused("does not mirror", lambda: enter(*moved(books, 100)), lambda: seal(2, version=1, reverses=2))
     refused("does not mirror", lambda: seal(0, version=1, reverses=1))
+    refused("does not mirror", lambda: seal(0, version=1, reverses=-5))
     with transaction.atomic():
         enter(*moved(books, 100))
         seal(2, version=1, reverses=1)
@@ -343,6 +378,36 @@ def test_the_chain_does_not_fork(books: Books, database: DatabaseUrls) -> None:
             pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="does not follow the last one"),
         ):
             owner.execute(fork.format(*numbers))
+
+
+@pytest.mark.parametrize(
+    ("rule", "statement"),
+    [
+        ("not the hash of its children", "INSERT INTO ledger_lognode VALUES (1, 0, sha256('junk'))"),
+        ("not the hash of its children", "INSERT INTO ledger_lognode VALUES (5, 1000, sha256('junk'))"),
+        (
+            "not what transaction 1 posted",
+            "INSERT INTO ledger_periodseal (period, ends_at, through_transaction, accounts, root, transaction_id,"
+            " sealed_at) VALUES ('2026-12-02', now(), 0, 1, sha256('junk'), 1, now())",
+        ),
+        ("no checkpoint of size 2", "INSERT INTO ledger_checkpoint VALUES (2, sha256('junk'), 'junk', now())"),
+        ("no checkpoint of size 0", "INSERT INTO ledger_checkpoint VALUES (0, sha256('junk'), 'junk', now())"),
+    ],
+)
+def test_nobody_takes_the_place_of_evidence_to_come(books: Books, rule: str, statement: str) -> None:
+    refused(rule, partial(sql, statement))
+
+
+def test_a_signing_key_never_goes_back(books: Books) -> None:
+    ensure_current_key(actor="test", now=NOW)
+    prepare_next_key(actor="test", now=NOW)
+    kid = rotate(actor="test", now=NOW).retired.kid
+    revoke(kid, reason="stolen", actor="test", now=NOW)
+    for state in ("retired", "current", "next"):
+        refused("cannot become", partial(sql, f"UPDATE ledger_signingkey SET state = '{state}' WHERE kid = '{kid}'"))
+    for statement in ("DELETE FROM ledger_signingkey", "UPDATE ledger_signingkey SET public_jwk = '{}'"):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            sql(statement)
 
 
 @pytest.mark.parametrize(

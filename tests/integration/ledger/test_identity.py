@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger.errors import DomainError, InvalidMembership, InvalidParty, NotAuthenticated
+from ledger.errors import DomainError, InvalidMembership, InvalidParty, NotAuthenticated, UserNameTaken
 from ledger.idempotency import IdempotencyConflict, once
 from ledger.keys.ring import current_signing_key, ensure_current_key, public_jwks
-from ledger.models import ActionLog, ApiKey, MembershipRole, Party, PartyKind, SigningKey
-from ledger.models.keys import KeyState
+from ledger.keys.rotation import prepare_next_key, revoke
+from ledger.models import ActionLog, ApiKey, MembershipRole, Party, PartyKind, SigningKey, User
 from ledger.parties.access import get_access
 from ledger.parties.commands import add_member, register_party
 from ledger.parties.keys import Scope, authenticate, issue_key, revoke_key
@@ -76,8 +76,8 @@ def test_the_ring_signs_and_publishes_and_keeps_the_private_key_encrypted(buyer:
 
 
 def test_a_revoked_key_is_published_as_the_verifier_reads_it(buyer: Party) -> None:
-    key = ensure_current_key(actor="test", now=NOW)
-    SigningKey.objects.filter(kid=key.kid).update(state=KeyState.REVOKED)
+    key = prepare_next_key(actor="test", now=NOW)
+    revoke(key.kid, "Leaked.", actor="test", now=NOW)
     (published,) = public_jwks()["keys"]
     assert published["revoked"] == {"revoked_at": int(NOW.timestamp())}
 
@@ -110,3 +110,14 @@ def test_a_party_has_a_code_that_statements_can_name(database: DatabaseUrls, cod
 def test_a_buyers_people_are_buyer_staff_and_nothing_else(buyer: Party, role: MembershipRole) -> None:
     with pytest.raises(InvalidMembership):
         add_member("mallory", "long enough password", buyer, role, actor="test", now=NOW)
+
+
+def test_capital_letters_make_no_other_person(buyer: Party) -> None:
+    words = "long enough password"
+    grace = add_member("grace", words, buyer, MembershipRole.BUYER_STAFF, actor="test", now=NOW)
+    for name in ("Grace", "GRACE", "gracE"):
+        with pytest.raises(UserNameTaken) as taken:
+            add_member(name, words, buyer, MembershipRole.BUYER_STAFF, actor="test", now=NOW)
+        assert taken.value.fields["field"] == "username"
+    assert add_member("grace", words, buyer, MembershipRole.BUYER_STAFF, actor="test", now=NOW) == grace
+    assert list(User.objects.all()) == [grace]

@@ -20,9 +20,9 @@ from ledger.errors import (
     ReasonMissing,
     ReferenceConflict,
 )
-from ledger.models import Account, ActionLog, Asset, Entry, HoldEntry, Transaction, Transfer
+from ledger.models import Account, ActionLog, Asset, Entry, HoldEntry, MembershipRole, Party, Transaction, Transfer
 from ledger.models.transfers import TransferState
-from ledger.parties.commands import register_currency
+from ledger.parties.commands import add_member, register_currency
 from ledger.restrictions import freeze_account, thaw_account
 from ledger.selectors.accounts import list_balances
 from ledger.transfers import approve_transfer, refuse_transfer, request_deposit, request_reversal, request_withdrawal
@@ -108,6 +108,59 @@ def test_nobody_decides_what_they_asked_for(till: Till, kind: str) -> None:
         refuse_transfer(asked.pk, "No.", actor=OLGA, now=LATER)
     asked.refresh_from_db()
     assert (asked.state, asked.decided_by, till.stands()) == (TransferState.REQUESTED, "", before)
+
+
+def test_capital_letters_make_nobody_another_person(till: Till) -> None:
+    asked = request_deposit(till.ada, till.currency, 1, reference="x", actor=OLGA, now=NOW)
+    for actor in (OLGA.upper(), "user:Olga"):
+        with pytest.raises(NeedsAnotherPerson):
+            approve_transfer(asked.pk, actor=actor, now=LATER)
+
+
+def let_in(till: Till, username: str, role: MembershipRole, *, actor: str) -> str:
+    """Somebody whom somebody adds; gives the actor's name."""
+    party = Party.objects.get(pk=till.house if role == MembershipRole.OPERATOR else till.ada)
+    return f"user:{add_member(username, 'long enough password', party, role, actor=actor, now=NOW)}"
+
+
+@pytest.mark.parametrize("maker", [OLGA, "user:OLGA"])
+def test_who_was_let_in_by_the_one_who_asked_does_not_decide(till: Till, maker: str) -> None:
+    puppet = let_in(till, "puppet", MembershipRole.OPERATOR, actor=maker)
+    asked = request_deposit(till.ada, till.currency, 1, reference="x", actor=OLGA, now=NOW)
+    for actor in (puppet, puppet.replace("puppet", "Puppet")):
+        with pytest.raises(NeedsAnotherPerson) as refused:
+            approve_transfer(asked.pk, actor=actor, now=LATER)
+        told = f"{actor} was made an operator by {OLGA}, who asked for this; another person must decide."
+        assert refused.value.message == told
+        with pytest.raises(NeedsAnotherPerson):
+            refuse_transfer(asked.pk, "No.", actor=actor, now=LATER)
+    assert approve_transfer(asked.pk, actor=OTTO, now=LATER).decided_by == OTTO
+
+
+@pytest.mark.parametrize("role", [MembershipRole.OPERATOR, MembershipRole.BUYER_STAFF])
+def test_nobody_decides_what_was_asked_for_with_a_login_that_they_made(till: Till, role: MembershipRole) -> None:
+    till.deposit(5)
+    puppet = let_in(till, "puppet", role, actor=OLGA)
+    asked = request_withdrawal(till.ada, till.currency, 1, reference="x", actor=puppet, now=NOW)
+    with pytest.raises(NeedsAnotherPerson, match="user:puppet, who asked for this, was given their login by user:olga"):
+        approve_transfer(asked.pk, actor=OLGA, now=LATER)
+    assert approve_transfer(asked.pk, actor=OTTO, now=LATER).decided_by == OTTO
+
+
+def test_two_whom_a_third_let_in_decide_for_each_other(till: Till) -> None:
+    for name in ("olga", "otto"):
+        let_in(till, name, MembershipRole.OPERATOR, actor="setup")
+    let_in(till, "otto", MembershipRole.BUYER_STAFF, actor=OLGA)  # neither a login nor the role of an operator
+    asked = request_deposit(till.ada, till.currency, 1, reference="x", actor=OLGA, now=NOW)
+    assert approve_transfer(asked.pk, actor=OTTO, now=LATER).decided_by == OTTO
+
+
+def test_an_operator_made_of_somebody_known_does_not_decide_for_who_made_them_one(till: Till) -> None:
+    known = let_in(till, "clerk", MembershipRole.BUYER_STAFF, actor="setup")
+    let_in(till, "clerk", MembershipRole.OPERATOR, actor=OLGA)
+    asked = request_deposit(till.ada, till.currency, 1, reference="x", actor=OLGA, now=NOW)
+    with pytest.raises(NeedsAnotherPerson):
+        approve_transfer(asked.pk, actor=known, now=LATER)
 
 
 def test_a_payment_counts_once_however_often_it_is_sent(till: Till) -> None:

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from ledger.chart import AccountKey, Role
 from ledger.drafts import Leg, TransactionDraft
 from ledger.journal import post
-from ledger.keys.ring import public_jwks
+from ledger.keys.ring import ensure_current_key, public_jwks
 from ledger.models import ActionLog, SigningKey, Transaction
 from settlement.commands.retry_job import RetryJob, retry_job
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
@@ -155,7 +155,7 @@ def test_statements_wait_for_a_key_and_then_go_on(delivered: TradingDay) -> None
     delivered.work_off()
     assert SettlementRun.objects.get().state == RunState.STATING
     assert {job.state for job in SettlementJob.objects.filter(step=JobStep.STATE)} == {JobState.FAILED}
-    SigningKey.objects.update(state="current")
+    ensure_current_key(actor="operator", now=END)
     for job in SettlementJob.objects.filter(state=JobState.FAILED):
         retry_job(RetryJob(job.id, "the key is there"), actor="operator", now=END)
     delivered.work_off()

@@ -157,7 +157,7 @@ def test_any_part_that_is_missing_or_too_much_is_refused() -> None:
         (b'{"type":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "nested too deeply"),
         (b'{"type"', "not JSON"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"{" + b" " * (64 * 1024 * 1024), "larger than"),
+        (b"{" + b" " * (8 * 1024 * 1024), "larger than 8 MB"),
         (b"log\n1\nAAAA\n\n" + "— log AAAA\n".encode() * 17, "1 to 16"),
         (b"log\n01\nAAAA\n\n" + "— log AAAA\n".encode(), "malformed"),
         (b"log\n1\nAAAA\n\n" + "— log AAAA\n".encode(), "32 bytes"),
@@ -237,6 +237,28 @@ class TestKeys:
     def test_a_key_set_without_a_usable_or_with_a_doubtful_key_is_refused(self, keys: list[Document]) -> None:
         with pytest.raises(Fault):
             parse_jwks(json.dumps({"keys": keys}).encode())
+
+    @pytest.mark.parametrize(
+        ("members", "fault"),
+        [
+            ({"status": "active"}, "status 'active', which this verifier does not know"),
+            ({"status": "Revoked"}, "does not know"),
+            ({"status": ""}, "does not know"),
+            ({"status": "retired"}, "log_until does not say"),
+            *(
+                ({"status": status, "log_until": 9, "revoked": {"revoked_at": 0}}, f"revoked, but the status {status}")
+                for status in ("next", "current", "retired")
+            ),
+            ({"status": "current", "revoked": None}, "revoked, but the status current"),
+        ],
+    )
+    def test_a_key_whose_state_is_in_doubt_spoils_the_key_set(self, members: Document, fault: str) -> None:
+        with pytest.raises(Fault, match=fault):
+            parse_jwks(jwks(jwk_of(OTHER_KEY), jwk_of(KEY, **members)))
+        without = jwk_of(KEY)
+        del without["status"]
+        with pytest.raises(Fault, match="status is missing"):
+            parse_jwks(jwks(jwk_of(OTHER_KEY), without))
 
     @pytest.mark.parametrize("by", [0, True, "", [], {}, "a+b+c"])
     def test_any_part_of_a_key_set_of_another_kind_is_refused_or_harmless(self, by: Any) -> None:

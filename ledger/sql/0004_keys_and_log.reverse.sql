@@ -1,0 +1,11 @@
+DROP TRIGGER ledger_checkpoint_fits ON ledger_checkpoint;
+DROP FUNCTION ledger_checkpoint_fits();
+DROP TRIGGER ledger_seal_is_posted ON ledger_periodseal;
+DROP FUNCTION ledger_seal_is_posted();
+DROP TRIGGER ledger_nodes_fit ON ledger_lognode;
+DROP FUNCTION ledger_nodes_fit();
+DROP TRIGGER ledger_signing_key_stays ON ledger_signingkey;
+DROP TRIGGER ledger_signing_key_guard ON ledger_signingkey;
+DROP FUNCTION ledger_signing_key_guard();
+REVOKE UPDATE (state, valid_from, valid_until) ON ledger_signingkey FROM tokenbourse_app;
+GRANT UPDATE, DELETE ON ledger_signingkey TO tokenbourse_app;
