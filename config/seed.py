@@ -20,8 +20,10 @@ def main() -> int:
     django.setup()
     from config import first_market  # knows models, so the settings come first
     from ledger.clock import get_clock
+    from ledger.keys.ring import ensure_current_key
 
     now = get_clock().now()
+    ensure_current_key(actor="setup", now=now)  # also puts on record what an earlier release left without
     first_market.seed(partial(print, flush=True), now=now)
     first_market.keep_bot_keys(read_environment().local_dir, now=now)
     return 0

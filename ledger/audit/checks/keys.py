@@ -24,7 +24,7 @@ _BEFORE: dict[str, tuple[str | None, ...]] = {
 
 def _signing_keys(view: View, _span: Span) -> Looked:
     """All of them every time: they are few, and a state can be changed long after the last record of it."""
-    states: dict[str, str] = dict(view.rows(_KEYS))  # type: ignore[arg-type]  # rows of two columns
+    states: dict[str, str] = dict(view.rows(_KEYS))
     records = view.rows(_RECORDS, {"source": SOURCE})
 
     def findings() -> Iterator[Finding]:
