@@ -109,7 +109,8 @@ def seal(
         f"SELECT ledger_seal({version}, 'mallory', '{at}', decode('{root}', 'hex'),"
         f" array_fill('t'::text, ARRAY[{n}]),"
         f" array_fill('sql'::text, ARRAY[{n}]), (SELECT array_agg('r{version}-' || i) FROM generate_series(1, {n}) i),"
-        f" {digests}, array_fill('{effective}'::timestamptz, ARRAY[{n}]), ARRAY[{', '.join(map(str, leg_counts))}]::int[],"
+        f" {digests}, array_fill('{effective}'::timestamptz, ARRAY[{n}]),"
+        f" ARRAY[{', '.join(map(str, leg_counts))}]::int[],"
         f" array_fill({reverses}::bigint, ARRAY[{n}]), {digests})",
         run=run,
     )
