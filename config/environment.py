@@ -16,6 +16,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SECRET_LENGTH_MIN = 32
 MINUTES_A_DAY = 24 * 60
+# Where nothing listens: left out, the driver would try a PostgreSQL of this machine. Its error shows this text.
+NO_SERVER = "/DATABASE_URL is not set and make run is not going in this checkout"
 LOCAL_ORIGIN = "tokenbourse.localhost/ledger"
 FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -60,12 +62,12 @@ class Environment:
 def database_settings(url: str | None) -> dict[str, Any]:
     """Django's DATABASES entry for a PostgreSQL URL; parameters other than host and port become OPTIONS.
 
-    A unix socket is `postgresql://user:password@/name?host=%2Ffolder&port=5432`. Without a URL the entry names no
-    server: enough for commands that need no database. Raises InvalidDatabaseUrl.
+    A unix socket is `postgresql://user:password@/name?host=%2Ffolder&port=5432`. Without a URL the entry names a
+    server that cannot be there: enough for commands that need no database. Raises InvalidDatabaseUrl.
     """
     engine = "django.db.backends.postgresql"
     if url is None:
-        return {"ENGINE": engine, "NAME": "tokenbourse"}
+        return {"ENGINE": engine, "NAME": "tokenbourse", "HOST": NO_SERVER}
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -37,7 +37,7 @@ from ledger.errors import DomainError
 
 INTERRUPTED = 130
 DEFAULT_OUT = Path("out/demo")
-FILES = ("journal.csv", "journal.hledger", "journal.beancount", "checkpoint", "proof.json")
+FILES = ("journal.csv", "journal.hledger", "journal.beancount", "checkpoint", "proof.json", "keys.json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

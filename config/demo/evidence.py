@@ -19,7 +19,7 @@ ACTOR = "demo"
 
 
 def collect_evidence(out: Path, *, bots: Bots, advance: Callable[[], object]) -> Evidence:
-    """Leaves the checkpoint, and the proof of the last trading batch, as files; verifies them with nothing else."""
+    """Leaves the checkpoint, the proof of the last trading batch and the keys as files; verifies with nothing else."""
     clock = SimulatedClock()
     audit = run_audit(AuditScope.FULL, actor=ACTOR, clock=clock)
     advance()
@@ -31,10 +31,11 @@ def collect_evidence(out: Path, *, bots: Bots, advance: Callable[[], object]) ->
         "checkpoint": auditor.get_bytes("/checkpoint"),
         "proof.json": auditor.get_bytes(f"/api/v1/ledger/transactions/{last_fills}/proof"),
     }
-    keys = verify.parse_jwks(auditor.get_bytes("/.well-known/jwks.json"))
-    for name, file in files.items():
+    jwks = auditor.get_bytes("/.well-known/jwks.json")
+    for name, file in (*files.items(), ("keys.json", jwks)):
         (out / name).write_bytes(file)
     advance()
+    keys = verify.parse_jwks(jwks)
     return Evidence(
         audit_checks=len(audit.checks),
         audit_findings=audit.found,

@@ -5,6 +5,7 @@ import stat
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from config.environment import InvalidDatabaseUrl, InvalidEnvironment, database_settings, read_environment
@@ -154,5 +155,8 @@ def test_malformed_database_urls(url: str) -> None:
         database_settings(url)
 
 
-def test_without_a_url_no_server_is_named() -> None:
-    assert database_settings(None) == {"ENGINE": "django.db.backends.postgresql", "NAME": "tokenbourse"}
+def test_without_a_url_no_server_of_the_machine_is_meant() -> None:
+    settings = database_settings(None)
+    assert "make run is not going" in settings["HOST"]  # and not the machine's own PostgreSQL, which no host would mean
+    with pytest.raises(psycopg.OperationalError, match="DATABASE_URL is not set"):
+        psycopg.connect(host=settings["HOST"], dbname=settings["NAME"])
