@@ -222,7 +222,8 @@ def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[Numbere
     if not unknown:
         return
     accounts |= load_accounts(unknown)
-    if missing := sorted(unknown - accounts.keys()):
+    # One by one, since a set less the keys of a dict walks the whole dict.
+    if missing := sorted(key for key in unknown if key not in accounts):
         open_accounts(missing)
         accounts |= load_accounts(missing)
 
