@@ -60,7 +60,7 @@ def measure_cliff(bench: Bench, sizes: Sizes = Sizes()) -> list[Figure]:
             database = stack.enter_context(bench.fresh_database())
             with bench.progress(f"ledger: {accounts:,} accounts", STEPS * accounts) as advance:
                 sites[accounts] = _Site(database, open_books(accounts, advance), random.Random(accounts), Writer())
-                copy_floor.make_table()
+                copy_floor.make_tables()
         freeze_setup()
         with bench.progress("ledger: rows", sizes.rounds * len(sizes.batches) * len(sites)) as advance:
             for _ in rounds(sizes.rounds, sizes.seconds):

@@ -10,27 +10,28 @@ from django.db import connection, connections, transaction
 
 Row = tuple[int, int, int, int, int, int, int, str]
 
-TABLE = "bench_copyfloor"
+TABLES = ("bench_copyfloor", "bench_packedcopyfloor")  # each takes a row once
 COLUMNS = "account_id, account_seq, transaction_id, leg, asset_id, amount, balance_after, ref"
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 TRAILER = struct.pack(">h", -1)
 _ROW = struct.Struct(">h iq iq iq ii iq iq iq i")
 
 
-def make_table() -> None:
+def make_tables() -> None:
     """The eight columns of an entry, their primary key, and nothing that checks; filled with the journal as it is."""
     with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            f"""
-            CREATE TABLE {TABLE} (
-                account_id bigint NOT NULL, account_seq bigint NOT NULL, transaction_id bigint NOT NULL,
-                leg integer NOT NULL, asset_id bigint NOT NULL, amount bigint NOT NULL,
-                balance_after bigint NOT NULL, ref varchar(120) NOT NULL, PRIMARY KEY (account_id, account_seq)
+        for table in TABLES:
+            cursor.execute(
+                f"""
+                CREATE TABLE {table} (
+                    account_id bigint NOT NULL, account_seq bigint NOT NULL, transaction_id bigint NOT NULL,
+                    leg integer NOT NULL, asset_id bigint NOT NULL, amount bigint NOT NULL,
+                    balance_after bigint NOT NULL, ref varchar(120) NOT NULL, PRIMARY KEY (account_id, account_seq)
+                )
+                """
             )
-            """
-        )
-        cursor.execute(f"INSERT INTO {TABLE} SELECT {COLUMNS} FROM ledger_entry ORDER BY transaction_id, leg")
-        cursor.execute(f"ANALYZE {TABLE}")
+            cursor.execute(f"INSERT INTO {table} SELECT {COLUMNS} FROM ledger_entry ORDER BY transaction_id, leg")
+            cursor.execute(f"ANALYZE {table}")
 
 
 def last_transaction() -> int:
@@ -69,7 +70,7 @@ def copy_seconds(rows: Sequence[Row], rows_a_commit: int, *, packed_before: bool
     """
     parts = [sorted(rows[start : start + rows_a_commit]) for start in range(0, len(rows), rows_a_commit)]
     packed = [pack(part) for part in parts] if packed_before else []
-    statement = f"COPY {TABLE} FROM STDIN (FORMAT BINARY)"
+    statement = f"COPY {TABLES[packed_before]} FROM STDIN (FORMAT BINARY)"
     started = time.perf_counter()
     for n, part in enumerate(parts):
         buffer = packed[n] if packed_before else pack(part)
