@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -60,6 +60,18 @@ def load_accounts(keys: Iterable[AccountKey]) -> dict[AccountKey, AccountState]:
         key = wanted[place - 1]
         states[key] = AccountState(account_id, key, *figures)
     return states
+
+
+def load_or_open(keys: Collection[AccountKey]) -> dict[AccountKey, AccountState]:
+    """Current figures of accounts; those that do not exist are opened, in the order given. Under the head's lock.
+
+    Raises what `open_accounts` does.
+    """
+    accounts = load_accounts(keys)
+    if missing := [key for key in keys if key not in accounts]:
+        open_accounts(missing)
+        accounts |= load_accounts(missing)
+    return accounts
 
 
 class AccountMemory:

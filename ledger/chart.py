@@ -30,6 +30,7 @@ class Role(StrEnum):
 
 
 TOKEN_ROLES = frozenset({Role.ENTITLEMENT, Role.OBLIGATION})
+HOUSE_ROLES = frozenset({Role.EXTERNAL, Role.ESCROW, Role.FEES, Role.SUSPENSE, Role.HELD_SHARE, Role.DEFAULT_FUND})
 UNBOUNDED_ROLES = frozenset({Role.EXTERNAL, Role.DEBT})
 
 

@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from ledger.chart import AccountKey
 from ledger.errors import InvalidAmount, UnbalancedTransaction
 from ledger.money import MAX_AMOUNT
+from ledger.texts import MAX_KIND, MAX_REF, MAX_REFERENCE, MAX_SOURCE, check_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class TransactionDraft:
     (`source`, `reference`) is the idempotency key: posted once, an identical repeat returns the first result,
     other content under the same key is a `ReferenceConflict`. Legs must sum to zero in every asset; a draft
     without legs only moves holds.
+
+    Raises `InvalidText`, `InvalidAmount` or `UnbalancedTransaction` when it is made, never for an account's state.
     """
 
     kind: str
@@ -52,8 +55,14 @@ class TransactionDraft:
     reverses: int | None = None
 
     def __post_init__(self) -> None:
+        check_text(self.kind, "kind", MAX_KIND)
+        check_text(self.source, "source", MAX_SOURCE)
+        check_text(self.reference, "reference", MAX_REFERENCE)
+        for hold in self.holds:
+            check_text(hold.ref, "ref", MAX_REF)
         sums: dict[int, int] = defaultdict(int)
         for leg in self.legs:
+            check_text(leg.ref, "ref", MAX_REF)
             if leg.amount == 0 or abs(leg.amount) > MAX_AMOUNT:
                 raise InvalidAmount("A leg's amount must not be 0 and must fit 64 bits.", field="amount")
             sums[leg.account.asset_id] += leg.amount

@@ -42,6 +42,12 @@ class InvalidAmount(DomainError):
     code = "invalid_amount"
 
 
+class InvalidText(DomainError):
+    """A text for the journal is too long or holds a character that cannot be stored; `field` names it."""
+
+    code = "invalid_text"
+
+
 class UnbalancedTransaction(DomainError):
     """The legs of a transaction do not sum to zero in every asset."""
 

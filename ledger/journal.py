@@ -18,7 +18,7 @@ from psycopg import Cursor
 from psycopg.rows import args_row
 from psycopg.types.numeric import Int8
 
-from ledger.accounts import AccountMemory, AccountState, load_accounts, open_accounts
+from ledger.accounts import AccountMemory, AccountState, load_accounts, load_or_open, open_accounts
 from ledger.chart import AccountKey, format_amount
 from ledger.drafts import TransactionDraft
 from ledger.errors import InsufficientFunds, ReferenceConflict
@@ -33,6 +33,7 @@ from ledger.packing import (
     packed_cursor,
 )
 from ledger.posting import Digests, Movements, NumberedDraft, apply_drafts, digest
+from ledger.texts import MAX_ACTOR, check_text
 
 __all__ = [
     "AccountMemory",
@@ -77,11 +78,13 @@ def post(
     """Post drafts in order, all or none, as one batch; returns one `Posted` a draft.
 
     An identical repeat of (`source`, `reference`) returns the first result. Raises `ReferenceConflict`,
-    `InsufficientFunds`, `HoldExceeded`, `AccountFrozen`, `InvalidAmount`: nothing is written then. A writer that posts
-    again and again gives a `memory`, and spares reading accounts that only it changes.
+    `InsufficientFunds`, `HoldExceeded`, `AccountFrozen`, `InvalidAmount`, and `InvalidText` for the actor: nothing is
+    written then. A writer that posts again and again gives a `memory`, and spares reading accounts that only it
+    changes.
 
     Posting times never fall: a batch whose `now` was read before it waited its turn gets the time of the one before.
     """
+    check_text(actor, "actor", MAX_ACTOR)
     head, known = _lock_and_find(drafts)
     fresh: dict[tuple[str, str], NumberedDraft] = {}
     results: list[Posted] = []
@@ -109,14 +112,12 @@ def post(
 def set_floors(floors: Mapping[AccountKey, int | None], *, actor: str, reason: str, now: datetime) -> None:
     """Move the floors of accounts, with evidence; opens those that do not exist.
 
-    Raises `InsufficientFunds` when an account already stands below its new floor: none is moved then.
+    Raises `InsufficientFunds` when an account already stands below its new floor, and `InvalidText` for the actor: none
+    is moved then.
     """
+    check_text(actor, "actor", MAX_ACTOR)
     lock_head()
-    accounts = load_accounts(floors)
-    missing = [key for key in floors if key not in accounts]
-    if missing:
-        open_accounts(missing)
-        accounts |= load_accounts(missing)
+    accounts = load_or_open(floors)
     for key, floor in floors.items():
         account = accounts[key]
         if floor is not None and account.balance - account.held < floor:
@@ -133,7 +134,8 @@ def set_floors(floors: Mapping[AccountKey, int | None], *, actor: str, reason: s
 
 
 def set_flags(key: AccountKey, *, frozen: bool, closed: bool, actor: str, reason: str, now: datetime) -> None:
-    """Freeze, thaw or close an account, with evidence."""
+    """Freeze, thaw or close an account, with evidence. Raises `InvalidText` for the actor."""
+    check_text(actor, "actor", MAX_ACTOR)
     lock_head()
     account = load_accounts([key])[key]
     _call("ledger_set_flags(%s, %s, %s, %s, %s, %s)", [account.id, frozen, closed, actor, reason, now])
@@ -217,15 +219,11 @@ def _write(
 
 def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[NumberedDraft]) -> None:
     """Read or open the accounts that these drafts need and `accounts` lacks."""
+    # One by one, since a set less the keys of a dict walks the whole dict.
     unknown = {leg.account for _, draft in drafts for leg in draft.legs if leg.account not in accounts}
     unknown |= {hold.account for _, draft in drafts for hold in draft.holds if hold.account not in accounts}
-    if not unknown:
-        return
-    accounts |= load_accounts(unknown)
-    # One by one, since a set less the keys of a dict walks the whole dict.
-    if missing := sorted(key for key in unknown if key not in accounts):
-        open_accounts(missing)
-        accounts |= load_accounts(missing)
+    if unknown:
+        accounts |= load_or_open(sorted(unknown))
 
 
 def _enter(cursor: Cursor[Any], made: Movements) -> None:

@@ -29,6 +29,11 @@ def microseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
+def format_instant(instant: datetime) -> str:
+    """The same in words: 2026-12-01T10:00:00.000000Z"""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def encode_leg(
     leg: int, account_id: int, asset_id: int, amount: int, account_seq: int, balance_after: int, ref: str
 ) -> bytes:

@@ -10,7 +10,7 @@ through a `Read`, in about log2(size) reads; which ones depends on the sizes alo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -187,26 +187,34 @@ def sibling_ranges(index: int, size: int) -> list[Range]:
 
 
 class RootFold:
-    """The root over leaf hashes that come one by one, in memory that does not grow with their number."""
+    """The root over leaf hashes that come one by one, in memory that hardly grows with their number.
 
-    def __init__(self) -> None:
-        self._peaks: list[bytes] = []  # the complete subtrees of what came, largest first
-        self.size = 0
+    `peaks` are the complete subtrees of what came so far, largest first, one for every bit of `size`: a fold that is
+    given those of another goes on from there.
+    """
 
-    def add(self, leaf: bytes) -> None:
-        """Put one more leaf hash at the end."""
-        merges = self.size
-        while merges & 1:
-            leaf = node_hash(self._peaks.pop(), leaf)
-            merges >>= 1
-        self._peaks.append(leaf)
+    def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
+        self.size = size
+        self.peaks = list(peaks)
+
+    def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Put one more leaf hash at the end; gives (level, position, hash) of the subtrees of level 1 and up that it
+        completes."""
+        made = []
+        level, position, node = 0, self.size, leaf
+        while position & 1:
+            node = node_hash(self.peaks.pop(), node)
+            level, position = level + 1, position >> 1
+            made.append((level, position, node))
+        self.peaks.append(node)
         self.size += 1
+        return made
 
     def root(self) -> bytes:
         """The root over what came so far."""
-        if not self._peaks:
+        if not self.peaks:
             return EMPTY_ROOT
-        *rest, root = self._peaks
+        *rest, root = self.peaks
         for peak in reversed(rest):
             root = node_hash(peak, root)
         return root

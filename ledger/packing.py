@@ -7,7 +7,7 @@ for each element its byte length and its bytes (PostgreSQL source, `array_recv`)
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -66,18 +66,18 @@ def packed_cursor() -> Iterator[Cursor[Any]]:
 
 def pack_int8(values: Sequence[int]) -> PackedArray:
     """bigint[]"""
-    return _pack_fixed(_INT8, 8, _int8_pairs, values)
+    return _pack_fixed(_INT8, 8, "q", values)
 
 
 def pack_int4(values: Sequence[int]) -> PackedArray:
     """int[]"""
-    return _pack_fixed(_INT4, 4, _int4_pairs, values)
+    return _pack_fixed(_INT4, 4, "i", values)
 
 
 def pack_instants(values: Sequence[datetime]) -> PackedArray:
     """timestamptz[]"""
     since_2000 = [microseconds(value) - _POSTGRES_EPOCH_MICROSECONDS for value in values]
-    return _pack_fixed(_TIMESTAMPTZ, 8, _int8_pairs, since_2000)
+    return _pack_fixed(_TIMESTAMPTZ, 8, "q", since_2000)
 
 
 def pack_digests(values: Sequence[bytes]) -> PackedArray:
@@ -97,21 +97,16 @@ def pack_texts(values: Sequence[str]) -> PackedArray:
     return PackedArray(b"".join(parts))
 
 
-def _pack_fixed(type_oid: int, width: int, pairs: Callable[[int], struct.Struct], values: Sequence[int]) -> PackedArray:
+def _pack_fixed(type_oid: int, width: int, code: str, values: Sequence[int]) -> PackedArray:
     flat = [width] * (2 * len(values))
     flat[1::2] = values
-    return PackedArray(_header(type_oid, len(values)) + pairs(len(values)).pack(*flat))
+    return PackedArray(_header(type_oid, len(values)) + _pairs(code, len(values)).pack(*flat))
 
 
 def _header(type_oid: int, length: int) -> bytes:
     return _HEADER(1, 0, type_oid, length, 1) if length else _HEADER(0, 0, type_oid, 0, 0)[:12]
 
 
-@lru_cache(maxsize=64)
-def _int8_pairs(count: int) -> struct.Struct:
-    return struct.Struct(">" + "iq" * count)
-
-
-@lru_cache(maxsize=64)
-def _int4_pairs(count: int) -> struct.Struct:
-    return struct.Struct(">" + "ii" * count)
+@lru_cache(maxsize=128)
+def _pairs(code: str, count: int) -> struct.Struct:
+    return struct.Struct(">" + f"i{code}" * count)

@@ -166,9 +166,14 @@ def _judge(draft: TransactionDraft, accounts: Mapping[AccountKey, AccountState])
         room[hold.account] -= hold.delta
     for key, change in room.items():
         account = accounts[key]
-        figures = {"account": key.role.value} | account.figures()
         if account.closed or (account.frozen and change < 0):
-            raise AccountFrozen("The account is frozen or closed. An operator can say why.", **figures)
+            raise AccountFrozen(
+                "The account is frozen or closed. An operator can say why.",
+                account=key.role.value,
+                **account.figures(),
+            )
         if change < 0 and account.available is not None and account.available < 0:
             short = format_amount(key.role, -account.available)
-            raise InsufficientFunds(f"The account would fall short by {short}.", **figures)
+            raise InsufficientFunds(
+                f"The account would fall short by {short}.", account=key.role.value, **account.figures()
+            )

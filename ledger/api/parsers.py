@@ -10,6 +10,7 @@ from typing import IO, Any, ClassVar
 from rest_framework.parsers import BaseParser
 
 from ledger.api.errors import BodyTooLarge, DuplicateMember, InvalidNumber, MalformedJson, NestedTooDeep
+from ledger.texts import is_storable
 
 BODY_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 20
@@ -100,7 +101,7 @@ def _check(value: Any, *, text: bool) -> None:
 
 
 def _check_text(text: str) -> None:
-    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
+    if not is_storable(text):
         raise MalformedJson("A string holds a NUL or half a character.", value=_shown(text))
 
 

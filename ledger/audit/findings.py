@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from ledger.leaf import format_instant
 
 KEPT = 100  # findings of one check that are told in full; all are counted
 FORMAT = "tokenbourse-audit/1"
@@ -102,8 +104,8 @@ class AuditReport:
             "format": FORMAT,
             "scope": self.scope,
             "actor": self.actor,
-            "started_at": _instant(self.started_at),
-            "finished_at": _instant(self.finished_at),
+            "started_at": format_instant(self.started_at),
+            "finished_at": format_instant(self.finished_at),
             "milliseconds": self.milliseconds,
             "from_transaction": self.from_transaction,
             "through_transaction": self.through_transaction,
@@ -112,7 +114,3 @@ class AuditReport:
             "findings": self.found,
             "checks": [check.as_json() for check in self.checks],
         }
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

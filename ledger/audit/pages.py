@@ -70,7 +70,8 @@ def audit_run(request: HttpRequest, number: int) -> HttpResponse:
     run = AuditRun.objects.filter(id=number).first()
     if run is None:
         raise Http404
-    rows = [_row(check) for check in run.report]
+    advice = {known.name: known.advice for known in all_checks()}
+    rows = [_row(check, advice.get(check["check"], "")) for check in run.report]
     return render_page(
         request,
         "ledger/audit_run.html",
@@ -99,8 +100,7 @@ def _link(subject: str) -> str:
             return ""
 
 
-def _row(check: Mapping[str, Any]) -> CheckRow:
-    advice = {known.name: known.advice for known in all_checks()}
+def _row(check: Mapping[str, Any], advice: str) -> CheckRow:
     return CheckRow(
         name=check["check"],
         title=check["title"],
@@ -108,5 +108,5 @@ def _row(check: Mapping[str, Any]) -> CheckRow:
         milliseconds=check["milliseconds"],
         found=check["found"],
         findings=[FindingRow(each["subject"], each["detail"], _link(each["subject"])) for each in check["findings"]],
-        advice=advice.get(check["check"], ""),
+        advice=advice,
     )

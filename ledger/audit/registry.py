@@ -17,6 +17,21 @@ def undivided(_layout: Layout) -> Sequence[Span]:
     return WHOLE
 
 
+def by_transactions(layout: Layout) -> Sequence[Span]:
+    """The cut of a check that looks at transactions, range by range."""
+    return layout.transactions
+
+
+def by_accounts(layout: Layout) -> Sequence[Span]:
+    """The cut of a check that looks at accounts, range by range."""
+    return layout.accounts
+
+
+def by_batches(layout: Layout) -> Sequence[Span]:
+    """The cut of a check that looks at batches, range by range."""
+    return layout.batches
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """Something that must hold, whatever happened. It looks and never changes anything.

@@ -7,11 +7,10 @@ smallest unit of the account's asset, instants in UTC with microseconds, hashes 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ledger.errors import NotFound
-from ledger.leaf import VERSION, batch_record, encode_hold, encode_leaf, encode_leg
+from ledger.leaf import VERSION, batch_record, encode_hold, encode_leaf, encode_leg, format_instant
 from ledger.log.errors import EvidenceBroken
 from ledger.merkle import leaf_hash, tree_root
 from ledger.models import Account, Batch, Entry, HoldEntry, Transaction
@@ -124,11 +123,6 @@ def accounts_of_party(party_id: int, items: list[Item]) -> set[int]:
     """Which of the items' accounts belong to a party."""
     wanted = {item.account_id for item in items}
     return set(Account.objects.filter(party_id=party_id, id__in=wanted).values_list("id", flat=True))
-
-
-def format_instant(instant: datetime) -> str:
-    """2026-12-01T10:00:00.000000Z"""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _leg(row: Entry) -> Item:

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from ledger.chart import UNBOUNDED_ROLES, AssetKind, Role
+from ledger.texts import MAX_ACTOR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # before anything was posted
 
@@ -89,7 +90,7 @@ class AccountChange(models.Model):
     what = models.CharField(max_length=16)
     before = models.CharField(max_length=40)
     after = models.CharField(max_length=40)
-    actor = models.CharField(max_length=80)
+    actor = models.CharField(max_length=MAX_ACTOR)
     reason = models.TextField()
     at = models.DateTimeField()
     head_version = models.BigIntegerField()

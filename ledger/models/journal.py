@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from ledger.texts import MAX_ACTOR, MAX_KIND, MAX_REF, MAX_REFERENCE, MAX_SOURCE
+
 
 class Batch(models.Model):
     """What one call of the posting door wrote: a Merkle root over its transactions, chained to the batch before."""
@@ -18,7 +20,7 @@ class Batch(models.Model):
     root = models.BinaryField(max_length=32)
     previous = models.BinaryField(max_length=32, unique=True)
     hash = models.BinaryField(max_length=32, unique=True)
-    actor = models.CharField(max_length=80)
+    actor = models.CharField(max_length=MAX_ACTOR)
     posted_at = models.DateTimeField(db_index=True)
 
     class Meta:
@@ -40,11 +42,11 @@ class Transaction(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     batch_no = models.BigIntegerField()
-    kind = models.CharField(max_length=32)
-    source = models.CharField(max_length=32)
-    reference = models.CharField(max_length=200)
+    kind = models.CharField(max_length=MAX_KIND)
+    source = models.CharField(max_length=MAX_SOURCE)
+    reference = models.CharField(max_length=MAX_REFERENCE)
     request_hash = models.BinaryField(max_length=32)
-    actor = models.CharField(max_length=80)
+    actor = models.CharField(max_length=MAX_ACTOR)
     effective_at = models.DateTimeField()
     posted_at = models.DateTimeField()
     legs = models.IntegerField()
@@ -74,7 +76,7 @@ class Entry(models.Model):
     asset_id = models.BigIntegerField()
     amount = models.BigIntegerField()
     balance_after = models.BigIntegerField()
-    ref = models.CharField(max_length=120, default="")
+    ref = models.CharField(max_length=MAX_REF, default="")
 
     class Meta:
         verbose_name_plural = "entries"
@@ -101,7 +103,7 @@ class HoldEntry(models.Model):
     position = models.IntegerField()
     delta = models.BigIntegerField()
     held_after = models.BigIntegerField()
-    ref = models.CharField(max_length=120, default="")
+    ref = models.CharField(max_length=MAX_REF, default="")
 
     class Meta:
         verbose_name_plural = "hold entries"

@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from ledger.texts import MAX_REF
+
 
 class TransferKind(models.TextChoices):
     DEPOSIT = "deposit"
@@ -31,7 +33,7 @@ class Transfer(models.Model):
     party = models.ForeignKey("ledger.Party", on_delete=models.PROTECT)
     currency = models.ForeignKey("ledger.Asset", on_delete=models.PROTECT)
     micros = models.BigIntegerField()
-    payment_reference = models.CharField(max_length=120)
+    payment_reference = models.CharField(max_length=MAX_REF)
     reverses = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="reversals")
     note = models.TextField(default="", blank=True, help_text="Why, as the one who asked says.")
     state = models.CharField(max_length=12, choices=TransferState, default=TransferState.REQUESTED)

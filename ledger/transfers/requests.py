@@ -16,10 +16,9 @@ from ledger.chart import AssetKind
 from ledger.errors import InvalidAmount, NotFound, NotReversible, ReasonMissing, ReferenceConflict
 from ledger.models import Asset, Party, Transfer, TransferKind, TransferState
 from ledger.money import MAX_AMOUNT, format_micros
+from ledger.texts import MAX_REF
 from ledger.transfers.postings import draft_hold
 from ledger.transfers.rows import movement_of
-
-MAX_REFERENCE = 120
 
 
 def request_deposit(
@@ -85,8 +84,8 @@ def _request_payment(
 ) -> Transfer:
     if not 0 < micros <= MAX_AMOUNT:
         raise InvalidAmount(f"A {kind} must be more than 0.", field="amount")
-    if not 0 < len(reference) <= MAX_REFERENCE:
-        raise InvalidAmount(f"A payment reference has 1 to {MAX_REFERENCE} characters.", field="reference")
+    if not 0 < len(reference) <= MAX_REF:
+        raise InvalidAmount(f"A payment reference has 1 to {MAX_REF} characters.", field="reference")
     if not Asset.objects.filter(pk=currency_id, kind=AssetKind.CURRENCY).exists():
         raise NotFound("There is no such currency.", field="currency")
     if not Party.objects.filter(pk=party_id).exists():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from ledger.audit.findings import Finding, Looked
-from ledger.audit.layout import Layout, Span
-from ledger.audit.registry import Check
+from ledger.audit.layout import Span
+from ledger.audit.registry import Check, by_accounts
 from ledger.audit.snapshot import View
-from ledger.chart import TOKEN_ROLES, UNBOUNDED_ROLES, AssetKind, Role
+from ledger.chart import HOUSE_ROLES, TOKEN_ROLES, UNBOUNDED_ROLES, AssetKind, Role
 from ledger.models import PartyKind
-
-_HOUSE_ROLES = (Role.EXTERNAL, Role.ESCROW, Role.FEES, Role.SUSPENSE, Role.HELD_SHARE, Role.DEFAULT_FUND)
 
 _DRIFTED = """
     SELECT account.id, account.balance, account.seq, account.held, account.hold_seq,
@@ -75,10 +72,6 @@ _UNEXPLAINED = """
 """
 
 
-def _of_accounts(layout: Layout) -> Sequence[Span]:
-    return layout.accounts
-
-
 def _count_accounts(view: View) -> int:
     ((rows,),) = view.rows("SELECT count(*) FROM ledger_account")
     return int(rows)
@@ -125,7 +118,7 @@ def _roles(view: View, _span: Span) -> Looked:
     parameters = {
         "roles": [role.value for role in Role],
         "token_roles": [role.value for role in TOKEN_ROLES],
-        "house_roles": [role.value for role in _HOUSE_ROLES],
+        "house_roles": [role.value for role in HOUSE_ROLES],
         "contract": AssetKind.CONTRACT.value,
         "house": PartyKind.HOUSE.value,
     }
@@ -165,7 +158,7 @@ CHECKS = (
         "Every account's balance and held amount are those after its last entry and hold entry",
         _REPAIR,
         _stored,
-        _of_accounts,
+        by_accounts,
     ),
     Check("floors", "No account stands below its floor, and floors are what the role allows", _REPAIR, _floors),
     Check(

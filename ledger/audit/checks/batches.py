@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from operator import itemgetter
 
@@ -10,8 +10,8 @@ from psycopg import sql
 
 from ledger.audit.checks.leaves import microseconds, root_over
 from ledger.audit.findings import Finding, Looked, looked
-from ledger.audit.layout import Layout, Span
-from ledger.audit.registry import Check
+from ledger.audit.layout import Span
+from ledger.audit.registry import Check, by_batches, by_transactions
 from ledger.audit.snapshot import View
 
 _COUNTED = """
@@ -68,14 +68,6 @@ _HEAD = """
       FROM ledger_ledgerhead AS head
       LEFT JOIN (SELECT * FROM ledger_batch ORDER BY no DESC LIMIT 1) AS last ON true
 """
-
-
-def _of_transactions(layout: Layout) -> Sequence[Span]:
-    return layout.transactions
-
-
-def _of_batches(layout: Layout) -> Sequence[Span]:
-    return layout.batches
 
 
 def _numbers(view: View, span: Span) -> Looked:
@@ -173,15 +165,15 @@ CHECKS = (
         "Transactions are numbered without a gap, and each is in the one batch that it names",
         _REPAIR,
         _numbers,
-        _of_transactions,
+        by_transactions,
     ),
     Check(
         "batch_chain",
         "Every batch follows the one before it by number, transactions and hash, and its record gives its hash",
         _REPAIR,
         _chain,
-        _of_batches,
+        by_batches,
     ),
-    Check("batch_roots", "Every batch's root is that of its transactions' leaves", _REPAIR, _roots, _of_batches),
+    Check("batch_roots", "Every batch's root is that of its transactions' leaves", _REPAIR, _roots, by_batches),
     Check("head", "The ledger's head is the end of its journal and of its chain of batches", _REPAIR, _head),
 )

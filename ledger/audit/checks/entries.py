@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from operator import itemgetter
 
 from ledger.audit.findings import Finding, Looked, looked
-from ledger.audit.layout import Layout, Span
-from ledger.audit.registry import Check
+from ledger.audit.layout import Span
+from ledger.audit.registry import Check, by_transactions
 from ledger.audit.snapshot import View
 
 # Their few rows are sorted here: asked for an order, the planner would sort all the entries to give it to them.
@@ -43,10 +42,6 @@ _UNMIRRORED = """
             OR EXISTS (SELECT FROM ledger_entry WHERE transaction_id IN (posted.id, posted.reverses)
                         GROUP BY account_id HAVING sum(amount) <> 0))
 """
-
-
-def _of_transactions(layout: Layout) -> Sequence[Span]:
-    return layout.transactions
 
 
 def _zero_sum(view: View, span: Span) -> Looked:
@@ -101,13 +96,13 @@ def _mirrored(view: View, _span: Span) -> Looked:
 _REPAIR = "Rows were changed behind the posting door. Compare them with an export or backup; find out who did it."
 
 CHECKS = (
-    Check("zero_sum", "Every transaction sums to zero in each asset", _REPAIR, _zero_sum, _of_transactions),
+    Check("zero_sum", "Every transaction sums to zero in each asset", _REPAIR, _zero_sum, by_transactions),
     Check(
         "numbering",
         "Every transaction has all its legs and hold changes, numbered from 1",
         _REPAIR,
         _numbered,
-        _of_transactions,
+        by_transactions,
     ),
     Check("reversals", "Every reversal mirrors what it reverses", _REPAIR, _mirrored),
 )

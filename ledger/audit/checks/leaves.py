@@ -5,14 +5,14 @@ the bytes of items and headers as LEAF_FORMAT.md has them, and only the trees ab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from psycopg import sql
 
 from ledger.audit.findings import Finding, Looked, looked
-from ledger.audit.layout import Layout, Span
-from ledger.audit.registry import Check
+from ledger.audit.layout import Span
+from ledger.audit.registry import Check, by_transactions
 from ledger.audit.snapshot import View
 
 HASH = 32
@@ -114,16 +114,12 @@ def _leaves(view: View, span: Span) -> Looked:
     return looked(span.rows, findings())
 
 
-def _of_transactions(layout: Layout) -> Sequence[Span]:
-    return layout.transactions
-
-
 CHECKS = (
     Check(
         "leaves",
         "Every transaction's rows give the hash that was recorded when it was posted",
         "The transaction, its entries or its hold entries were changed. Compare them with an export or backup.",
         _leaves,
-        _of_transactions,
+        by_transactions,
     ),
 )

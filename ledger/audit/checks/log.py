@@ -15,7 +15,7 @@ from ledger.audit.registry import Check
 from ledger.audit.snapshot import View
 from ledger.keys.history import SOURCE as KEY_SOURCE
 from ledger.log.note import MalformedNote, verify_note
-from ledger.merkle import EMPTY_ROOT, node_hash
+from ledger.merkle import RootFold
 from ledger.models.keys import KeyState
 
 CHUNK = 8_192
@@ -49,37 +49,6 @@ _KEYS = """
 """
 
 
-class Walk:
-    """The log's tree, built again from the batches, one leaf after the other.
-
-    `peaks` are the complete subtrees of what came so far, largest first; their number is that of the bits of `size`.
-    """
-
-    def __init__(self, size: int = 0, peaks: list[bytes] | None = None) -> None:
-        self.size = size
-        self.peaks = peaks or []
-
-    def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Put one leaf at the end; gives the subtrees (level, position, hash) of level 1 and up that it completes."""
-        made = []
-        position, level, node = self.size, 0, leaf
-        while position & 1:
-            node = node_hash(self.peaks.pop(), node)
-            level, position = level + 1, position >> 1
-            made.append((level, position, node))
-        self.peaks.append(node)
-        self.size += 1
-        return made
-
-    def root(self) -> bytes:
-        if not self.peaks:
-            return EMPTY_ROOT
-        *rest, root = self.peaks
-        for peak in reversed(rest):
-            root = node_hash(peak, root)
-        return root
-
-
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A public key (32 bytes), and the sizes of checkpoints that it signs: `since` and more, less than `until`."""
@@ -90,11 +59,11 @@ class _Key:
     until: int | None
 
 
-def _begin(view: View) -> Walk:
+def _begin(view: View) -> RootFold:
     """Where the base's log ended, by its subtrees, which the audit before found right; else at the first batch."""
     size = view.base.batch
     if size == 0:
-        return Walk()
+        return RootFold()
     levels, positions, place = [], [], 0
     for level in range(_LEVELS, 0, -1):
         if size >> level & 1:
@@ -104,14 +73,14 @@ def _begin(view: View) -> Walk:
     peaks = [peak for (peak,) in view.rows(_PEAKS, {"levels": levels, "positions": positions})]
     if size & 1:
         peaks += [hash_ for _, hash_ in view.rows(_HASHES, {"first": size, "last": size})]
-    return Walk(size, peaks) if len(peaks) == size.bit_count() else Walk()
+    return RootFold(size, peaks) if len(peaks) == size.bit_count() else RootFold()
 
 
-def _chunks(view: View, walk: Walk) -> Iterator[list[bytes]]:
-    """The hashes of the batches after the walk's, up to the first that is missing."""
+def _chunks(view: View, log: RootFold) -> Iterator[list[bytes]]:
+    """The hashes of the batches after those in `log`, up to the first that is missing."""
     while True:
-        first = walk.size + 1
-        rows = view.rows(_HASHES, {"first": first, "last": first - 1 + CHUNK - walk.size % CHUNK})
+        first = log.size + 1
+        rows = view.rows(_HASHES, {"first": first, "last": first - 1 + CHUNK - log.size % CHUNK})
         hashes = [hash_ for no, (number, hash_) in enumerate(rows, start=first) if number == no]
         if not hashes:
             return
@@ -122,26 +91,26 @@ def _nodes(view: View, _span: Span) -> Looked:
     """Up to the newest checkpoint every subtree must be there; a publisher at work may be further."""
     ((signed,),) = view.rows("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
     ((stored,),) = view.rows("SELECT count(*) FROM ledger_lognode")
-    walk = _begin(view)
-    began = walk.size
+    log = _begin(view)
+    began = log.size
 
     def findings() -> Iterator[Finding]:
         known = 0 if began == 0 else _complete(began)
-        for hashes in _chunks(view, walk):
-            start = walk.size
+        for hashes in _chunks(view, log):
+            start = log.size
             window = {"levels": _LEVELS, "start": start, "end": start + len(hashes)}
             nodes = {(level, position): hash_ for level, position, hash_ in view.rows(_NODES, window)}
             known += len(nodes)
             for leaf in hashes:
-                for level, position, made in walk.add(leaf):
+                for level, position, made in log.add(leaf):
                     found = nodes.get((level, position))
-                    if found is None and walk.size <= signed:
+                    if found is None and log.size <= signed:
                         yield Finding(f"log node {level}/{position}", "it is missing, although a checkpoint needs it")
                     elif found not in (None, made):
                         told = f"the batches give {made.hex()}, stored is {found.hex() if found else ''}"
                         yield Finding(f"log node {level}/{position}", told)
         if known < stored:
-            told = f"{stored - known} of its {stored} nodes stand above batches that are not there ({walk.size} are)"
+            told = f"{stored - known} of its {stored} nodes stand above batches that are not there ({log.size} are)"
             yield Finding("log", told)
 
     return looked(stored, findings())
@@ -154,29 +123,29 @@ def _complete(size: int) -> int:
 
 def _checkpoints(view: View, _span: Span) -> Looked:
     keys = _keys(view)
-    walk = _begin(view)
-    began = walk.size
+    log = _begin(view)
+    began = log.size
     ((rows,),) = view.rows("SELECT count(*) FROM ledger_checkpoint WHERE size > %(began)s", {"began": began})
 
     def findings() -> Iterator[Finding]:
-        for hashes in _chunks(view, walk):
-            window = {"first": walk.size + 1, "last": walk.size + len(hashes)}
+        for hashes in _chunks(view, log):
+            window = {"first": log.size + 1, "last": log.size + len(hashes)}
             waiting = iter(view.rows(_CHECKPOINTS, window))
             due = next(waiting, None)
             for leaf in hashes:
-                walk.add(leaf)
-                while due is not None and due[0] == walk.size:
+                log.add(leaf)
+                while due is not None and due[0] == log.size:
                     _, root, note = due
-                    yield from _judge(walk, root, note, keys)
+                    yield from _judge(log, root, note, keys)
                     due = next(waiting, None)
-        for (size,) in view.rows(_BEYOND, {"last": walk.size}):
-            yield Finding(f"checkpoint {size}", f"it was signed over {size} batches, but only {walk.size} are there")
+        for (size,) in view.rows(_BEYOND, {"last": log.size}):
+            yield Finding(f"checkpoint {size}", f"it was signed over {size} batches, but only {log.size} are there")
 
     return looked(rows, findings())
 
 
-def _judge(walk: Walk, root: bytes, note: str, keys: list[_Key]) -> Iterator[Finding]:
-    size, found = walk.size, walk.root()
+def _judge(log: RootFold, root: bytes, note: str, keys: list[_Key]) -> Iterator[Finding]:
+    size, found = log.size, log.root()
     subject = f"checkpoint {size}"
     if root != found:
         yield Finding(subject, f"the batches give the root {found.hex()}, recorded is {root.hex()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,19 @@ from django.db import transaction
 from ledger import journal
 from ledger.chart import AccountKey, Role
 from ledger.drafts import HoldChange, Leg
-from ledger.errors import AccountFrozen, DomainError, HoldExceeded, InsufficientFunds, InvalidAmount, ReferenceConflict
+from ledger.errors import (
+    AccountFrozen,
+    DomainError,
+    HoldExceeded,
+    InsufficientFunds,
+    InvalidAmount,
+    InvalidText,
+    ReferenceConflict,
+)
 from ledger.leaf import GENESIS, batch_record
 from ledger.merkle import leaf_hash
 from ledger.models import Account, AccountChange, Batch, Entry, HoldEntry, LedgerHead, Transaction
+from ledger.texts import MAX_ACTOR, MAX_KIND, MAX_REF, MAX_REFERENCE, MAX_SOURCE
 from tests.conftest import DatabaseUrls
 from tests.integration.ledger.books import NOW, Books, post
 
@@ -218,3 +228,38 @@ def test_amounts_beyond_64_bits_are_refused(books: Books) -> None:
         post(books.deposit(books.ada, 1, "d2"))
     with pytest.raises(DomainError):
         books.deposit(books.ada, 2**63, "d3")
+
+
+def test_texts_of_the_greatest_length_are_posted_as_they_are(books: Books) -> None:
+    actor, ref = "人" * MAX_ACTOR, "é" * MAX_REF
+    draft = replace(
+        books.deposit(books.ada, 5, "参" * MAX_REFERENCE),
+        kind="k" * MAX_KIND,
+        source="源" * MAX_SOURCE,
+        legs=tuple(replace(leg, ref=ref) for leg in books.deposit(books.ada, 5, "").legs),
+        holds=(HoldChange(books.cash(books.ada), 1, ref),),
+    )
+    with transaction.atomic():
+        (posted,) = journal.post([draft], actor=actor, now=NOW)
+        journal.set_floors({books.cash(books.ada): 1}, actor=actor, reason="test", now=NOW)
+    stored = Transaction.objects.get(id=posted.transaction_id)
+    assert (stored.kind, stored.source, stored.reference) == (draft.kind, draft.source, draft.reference)
+    assert {stored.actor, Batch.objects.get().actor, AccountChange.objects.get().actor} == {actor}
+    assert {*Entry.objects.values_list("ref", flat=True), *HoldEntry.objects.values_list("ref", flat=True)} == {ref}
+
+
+@pytest.mark.parametrize("actor", ["x" * (MAX_ACTOR + 1), "nul\0", "half \ud83d"])
+def test_an_actor_that_cannot_be_stored_is_refused_at_every_way_in(books: Books, actor: str) -> None:
+    post(books.deposit(books.ada, 100, "d1"))
+    key = books.cash(books.ada)
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: journal.post([books.move("m1", 1)], actor=actor, now=NOW),
+        lambda: journal.set_floors({key: 1}, actor=actor, reason="test", now=NOW),
+        lambda: journal.set_flags(key, frozen=True, closed=False, actor=actor, reason="test", now=NOW),
+    )
+    with transaction.atomic():  # it goes on: nothing has reached the database
+        for way in ways:
+            with pytest.raises(InvalidText) as refused:
+                way()
+            assert refused.value.fields["field"] == "actor"
+    assert (books.balance(books.ada), Batch.objects.count(), AccountChange.objects.count()) == ((100, 0), 1, 0)

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit.checks.leaves import root_over
-from ledger.audit.checks.log import Walk
 from ledger.audit.layout import HIGHEST, LOWEST, Span, _cut
-from ledger.merkle import complete_nodes, tree_root
+from ledger.merkle import RootFold, complete_nodes, tree_root
 
 LEAVES = [hashlib.sha256(str(number).encode()).digest() for number in range(300)]
 
@@ -23,25 +22,25 @@ def test_roots_over_joined_hashes_are_those_of_the_tree(size: int) -> None:
     assert root_over(b"".join(LEAVES[:size])) == tree_root(LEAVES[:size])
 
 
-def test_a_walk_gives_the_root_and_the_nodes_of_every_size() -> None:
-    walk, made = Walk(), []
-    assert walk.root() == tree_root([])
+def test_a_fold_gives_the_root_and_the_nodes_of_every_size() -> None:
+    fold, made = RootFold(), []
+    assert fold.root() == tree_root([])
     for size, leaf in enumerate(LEAVES, start=1):
-        made += walk.add(leaf)
-        assert (walk.size, walk.root()) == (size, tree_root(LEAVES[:size]))
-        assert len(walk.peaks) == size.bit_count()
+        made += fold.add(leaf)
+        assert (fold.size, fold.root()) == (size, tree_root(LEAVES[:size]))
+        assert len(fold.peaks) == size.bit_count()
     assert sorted(made) == sorted(complete_nodes(0, LEAVES, lambda level, position: b""))
 
 
-def test_a_walk_goes_on_from_the_peaks_of_another() -> None:
+def test_a_fold_goes_on_from_the_peaks_of_another() -> None:
     dice = random.Random(7)
     for _ in range(20):
-        half, whole = Walk(), Walk()
+        half, whole = RootFold(), RootFold()
         stop = dice.randrange(300)
         for leaf in LEAVES[:stop]:
             half.add(leaf)
             whole.add(leaf)
-        later = Walk(half.size, list(half.peaks))
+        later = RootFold(half.size, list(half.peaks))
         for leaf in LEAVES[stop:]:
             assert later.add(leaf) == whole.add(leaf)
         assert later.root() == whole.root() == tree_root(LEAVES)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from ledger.chart import UNBOUNDED_ROLES, AccountKey, Role, opening_floor
 from ledger.drafts import HoldChange, Leg, TransactionDraft
-from ledger.errors import InvalidAmount, UnbalancedTransaction
+from ledger.errors import InvalidAmount, InvalidText, UnbalancedTransaction
 from ledger.money import MAX_AMOUNT
+from ledger.texts import MAX_KIND, MAX_REF, MAX_REFERENCE, MAX_SOURCE
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
 OUTSIDE = AccountKey(1, 1, Role.EXTERNAL)
@@ -29,6 +31,39 @@ def test_legs_must_balance_in_every_asset() -> None:
 def test_a_leg_moves_something_that_fits_a_column(amount: int) -> None:
     with pytest.raises(InvalidAmount):
         replace(DEPOSIT, legs=(Leg(OUTSIDE, -amount), Leg(CASH, amount)))
+
+
+def draft_with(field: str, text: str, ref_of: str = "leg") -> TransactionDraft:
+    """The deposit with a text put into it; a ref goes to its second leg, or to its hold change."""
+    if field != "ref":
+        changed: dict[str, Any] = {field: text}
+        return replace(DEPOSIT, **changed)
+    if ref_of == "leg":
+        return replace(DEPOSIT, legs=(Leg(OUTSIDE, -5), Leg(CASH, 5, text)))
+    return replace(DEPOSIT, holds=(HoldChange(CASH, 1, text),))
+
+
+@pytest.mark.parametrize(
+    ("field", "longest", "ref_of"),
+    [
+        ("kind", MAX_KIND, ""),
+        ("source", MAX_SOURCE, ""),
+        ("reference", MAX_REFERENCE, ""),
+        ("ref", MAX_REF, "leg"),
+        ("ref", MAX_REF, "hold"),
+    ],
+)
+def test_texts_that_the_journal_cannot_hold_are_refused_with_their_name(field: str, longest: int, ref_of: str) -> None:
+    draft_with(field, "价" * longest, ref_of)  # characters count, not bytes
+    draft_with(field, "", ref_of)
+    with pytest.raises(InvalidText) as refused:
+        draft_with(field, "x" * (longest + 1), ref_of)
+    assert refused.value.fields == {"field": field, "longest": longest}
+    for text in ("\0", "a\0b", "half \ud83d", "\udfff价"):
+        with pytest.raises(InvalidText) as refused:
+            draft_with(field, text, ref_of)
+        assert refused.value.fields == {"field": field}
+        assert refused.value.message.isprintable()
 
 
 def test_a_draft_may_move_holds_alone() -> None:
