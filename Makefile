@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 export TRACE OUT ONLY
 
-.PHONY: help run test demo bench lint clean
+.PHONY: help run test demo bench soak lint clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -15,6 +15,7 @@ help:
 	@echo "make test [ARGS=…]              all tests; ARGS goes to pytest"
 	@echo "make demo [TRACE=…] [OUT=…]     one whole trading day, ending in a table and OUT/report.json"
 	@echo "make bench [ONLY=…] [OUT=…]     speed beside its baselines, of all parts or one (ledger), in a table and OUT/bench.json"
+	@echo "make soak [ARGS=…] [OUT=…]      kills at random for minutes, ten million commands; figures in a table and OUT/soak.json"
 	@echo "make lint                       ruff, mypy and the import contracts"
 	@echo "make clean                      removes what the others made, except the database of make run"
 
@@ -22,13 +23,16 @@ run: $(INSTALLED)
 	@$(VENV_PYTHON) -m config.run
 
 test: $(INSTALLED)
-	@$(VENV_PYTHON) -m pytest $(ARGS)
+	@$(VENV_PYTHON) -m pytest -n auto --dist loadgroup $(ARGS)
 
 demo: $(INSTALLED)
 	@$(VENV_PYTHON) -m config.demo $${TRACE:+--trace "$$TRACE"} $${OUT:+--out "$$OUT"} $(ARGS)
 
 bench: $(INSTALLED)
 	@$(VENV_PYTHON) -m tests.bench $${ONLY:+--only "$$ONLY"} $${OUT:+--out "$$OUT"} $(ARGS)
+
+soak: $(INSTALLED)
+	@$(VENV_PYTHON) -m tests.soak $${OUT:+--out "$$OUT"} $(ARGS)
 
 lint: $(INSTALLED)
 	@$(VENV_PYTHON) -m ruff check .

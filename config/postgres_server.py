@@ -98,11 +98,10 @@ class Server:
             )
         finally:
             password.unlink()
-        createdb = "" if self._durable else "CREATEDB"
         self._single_user(
             fresh,
             "postgres",
-            f"CREATE ROLE {OWNER} LOGIN {createdb} PASSWORD '{credentials.owner}'",
+            f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD '{credentials.owner}'",  # for replay
             f"CREATE ROLE {APP} LOGIN PASSWORD '{credentials.app}'",
             f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
             f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",

@@ -56,8 +56,14 @@ class RestClient:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._ask("POST", path, json=content, headers=headers).json()
 
-    def delete(self, path: str) -> Any:
-        return self._ask("DELETE", path).json()
+    def put(self, path: str, content: Any) -> Any:
+        return self._ask("PUT", path, json=content).json()
+
+    def patch(self, path: str, content: Any, *, idempotency_key: str) -> Any:
+        return self._ask("PATCH", path, json=content, headers={"Idempotency-Key": idempotency_key}).json()
+
+    def delete(self, path: str, **params: str) -> Any:
+        return self._ask("DELETE", path, params=params).json()
 
     def close(self) -> None:
         self._session.close()

@@ -119,10 +119,15 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenbourse",
     "DESCRIPTION": "An exchange and settlement ledger for token capacity.",
-    "VERSION": "0.2.0",
+    "VERSION": "0.3.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {  # members of the same name in several forms
+        "OrderTypeEnum": ["limit", "market"],
+        "SideEnum": ["buy", "sell"],
+        "BuySideEnum": ["buy"],
+    },
 }
 
 # Celery is only the doorbell: tasks carry an id, the database is the record, beat sweeps what is due.
@@ -138,6 +143,10 @@ CELERY_BEAT_SCHEDULE = {
     "ledger.seal_periods": {"task": "ledger.seal_periods", "schedule": crontab(hour="0", minute="5")},
     "ledger.audit": {"task": "ledger.audit", "schedule": crontab(hour="2", minute="30")},
     "exchange.sweep_contract_life": {"task": "exchange.sweep_contract_life", "schedule": timedelta(seconds=5)},
+    "exchange.list_due_windows": {"task": "exchange.list_due_windows", "schedule": timedelta(seconds=30)},
+    "exchange.roll_up_candles": {"task": "exchange.roll_up_candles", "schedule": timedelta(seconds=2)},
+    "exchange.place_due_offer_orders": {"task": "exchange.place_due_offer_orders", "schedule": timedelta(seconds=5)},
+    "exchange.count_party_volumes": {"task": "exchange.count_party_volumes", "schedule": crontab(minute="10")},
     "settlement.sweep": {"task": "settlement.sweep", "schedule": timedelta(seconds=15)},
 }
 

@@ -8,7 +8,7 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.urls import reverse
 
-from exchange.models import ContractState
+from exchange.models import ContractState, DecisionState, OperatorDecision
 from exchange.selectors.exposure import list_exposures
 from exchange.selectors.market import list_contracts
 from exchange.selectors.operations import get_sequencer
@@ -105,6 +105,10 @@ _EVERYTHING = {
     "Market": [
         _table("Products", "category", "exchange_product"),
         _table("Contracts", "event", "exchange_contract"),
+        _table("Listing calendar", "calendar_month", "exchange_listingrule"),
+        _table("Two-operator acts", "gavel", "exchange_operatordecision"),
+        _table("Fee schedules", "percent", "exchange_feeschedule"),
+        _table("Trade groups", "group", "exchange_tradegroup"),
         _table("Offers", "sell", "exchange_offer"),
         _table("Orders", "list_alt", "exchange_order"),
         _table("Fills", "handshake", "exchange_fill"),
@@ -177,6 +181,7 @@ def _market_figures() -> dict[str, Any]:
         "sequencer": get_sequencer(),
         "escrow": escrow.order_by("asset__code"),
         "runs": [(run, progress[run.id]) for run in runs],
+        "waiting_decisions": OperatorDecision.objects.filter(state=DecisionState.REQUESTED).count(),
         "waiting_transfers": Transfer.objects.filter(state=TransferState.REQUESTED).count(),
         "failed_jobs": SettlementJob.objects.filter(state=JobState.FAILED).count(),
         "actions": ActionLog.objects.order_by("-id")[:ROWS],

@@ -9,6 +9,8 @@ class ExchangeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from exchange import audit  # models load after apps
+        from exchange import audit, fee_audit, reversal_audit  # models load after apps
 
         audit.register()
+        fee_audit.register()
+        reversal_audit.register()

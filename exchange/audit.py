@@ -81,6 +81,7 @@ POSITIONS = HoldExplanation(
           JOIN exchange_fill AS fill ON fill.contract_id = contract.id
          CROSS JOIN LATERAL (VALUES (provider_id, bond), (buyer_id, overage_hold)) AS held(party_id, amount)
          WHERE contract.state <> {settled}
+           AND NOT EXISTS (SELECT FROM exchange_fillreversal WHERE fill_id = fill.id)
         """
     ).format(cash=Role.CASH.value, settled=ContractState.SETTLED.value),
 )
@@ -101,16 +102,19 @@ _ACCOUNTS = sql.SQL(
        AND account.qualifier = contract.symbol
     """
 ).format(**_ROLES)
-# An incremental audit leaves out contracts whose gate had closed before the last clean one: nothing has been filled in
-# them since.
-_WANTED = sql.SQL("%(since)s::timestamptz IS NULL OR contract.gate_close >= %(since)s")
+# An incremental audit leaves out contracts whose gate had closed before the last clean one, unless they were cancelled
+# later: nothing has been filled or taken back in the others since.
+_WANTED = sql.SQL(
+    "%(since)s::timestamptz IS NULL OR contract.gate_close >= %(since)s OR contract.cancelled_at >= %(since)s"
+)
 _UNLIKE_FILLS = sql.SQL(
     """
     WITH wanted AS (
         SELECT id, symbol FROM exchange_contract AS contract WHERE {wanted}
     ), filled AS (
         SELECT wanted.id, sum(notional) AS notional, sum(tokens) AS tokens
-          FROM wanted JOIN exchange_fill AS fill ON fill.contract_id = wanted.id GROUP BY wanted.id
+          FROM wanted JOIN exchange_fill AS fill ON fill.contract_id = wanted.id
+         WHERE NOT EXISTS (SELECT FROM exchange_fillreversal WHERE fill_id = fill.id) GROUP BY wanted.id
     ), posted AS (
         SELECT wanted.id, sum(amount) FILTER (WHERE role = {escrow}) AS escrow,
                sum(amount) FILTER (WHERE role = {entitlement}) AS due,
@@ -181,15 +185,23 @@ _UNLIKE_LEGS = sql.SQL(
     tokens_per_price=TOKENS_PER_PRICE,
     ppm=PPM,
 )
+# Cancelled before delivery: all its fills were taken back, and there is nothing to settle.
+_OVER = sql.SQL(
+    """
+    (contract.state = {cancelled} AND NOT EXISTS (
+        SELECT FROM exchange_fill AS fill WHERE fill.contract_id = contract.id
+           AND NOT EXISTS (SELECT FROM exchange_fillreversal WHERE fill_id = fill.id)))
+    """
+).format(cancelled=ContractState.CANCELLED.value)
 _NOT_EMPTIED = sql.SQL(
     """
     SELECT contract.symbol, account.id, account.role, account.balance, account.held
       FROM exchange_contract AS contract JOIN ({accounts}) AS account ON account.contract_id = contract.id
-     WHERE contract.state = %(settled)s AND (account.balance <> 0 OR account.held <> 0)
+     WHERE (contract.state = %(settled)s OR {over}) AND (account.balance <> 0 OR account.held <> 0)
      ORDER BY contract.symbol, account.id
     """
-).format(accounts=_ACCOUNTS)
-_SETTLED = "SELECT count(*) FROM exchange_contract WHERE state = %(settled)s"
+).format(accounts=_ACCOUNTS, over=_OVER)
+_SETTLED = sql.SQL("SELECT count(*) FROM exchange_contract AS contract WHERE state = %(settled)s OR {}").format(_OVER)
 
 
 def _fills(view: View, _span: Span) -> Looked:
@@ -248,7 +260,7 @@ def register() -> None:
     register_check(
         Check(
             "exchange.settled_contracts",
-            "Every settled contract's escrow, entitlements and obligations are zero",
+            "Escrow, entitlements and obligations of contracts settled, or cancelled before delivery, are zero",
             "Money or tokens of the contract stayed behind, or came in after it was settled. Its statements say what"
             " was paid.",
             _emptied,

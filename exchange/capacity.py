@@ -1,9 +1,9 @@
 """What a site can deliver, and how much of it is promised to which windows. Integers only, always rounded down.
 
 A site is declared in contract tokens per second, or as power times energy efficiency times utilisation. A declaration
-allocates parts per million of the site to pairs of product and window length. Windows of one length never overlap
-and cover all time, so at every instant exactly one window of each allocated pair is running: the whole site is
-oversold at some instant exactly when the allocations of a declaration sum to more than 1,000,000.
+allocates parts per million of the site to pairs of product and window length. Windows of one length (a calendar month
+is one) never overlap and cover all time, so at every instant exactly one window of each allocated pair is running: the
+whole site is oversold at some instant exactly when the allocations of a declaration sum to more than 1,000,000.
 """
 
 from __future__ import annotations

@@ -102,40 +102,65 @@ def depth_chart(bids: Sequence[Level], asks: Sequence[Level], price_text: TextOf
     )
 
 
-def trade_chart(trades: Sequence[Level], price_text: TextOf) -> Chart | None:
-    """Prices of trades (price, lots) in the order they happened, oldest first. None without trades."""
-    if not trades:
+@dataclass(frozen=True, slots=True)
+class CandlePoint:
+    """The trades of one interval, by its place on the axis; prices in ticks."""
+
+    place: int
+    name: str
+    open: int
+    high: int
+    low: int
+    close: int
+
+
+def candle_chart(candles: Sequence[CandlePoint], price_text: TextOf) -> Chart | None:
+    """Candles, oldest first; places between them without one stay empty. None without candles.
+
+    A candle that fell is filled, one that did not is hollow, so that colours are not needed to tell them apart.
+    """
+    if not candles:
         return None
-    up, step = _price_scale([price for price, _ in trades])
-    across = _Scale(0, max(1, len(trades) - 1), LEFT + 8, RIGHT - 8)
-    path = "".join(
-        f"M{across(at)} {up(price)}" if at == 0 else f"H{across(at)}V{up(price)}"
-        for at, (price, _) in enumerate(trades)
-    )
-    last_price, last_lots = trades[-1]
-    last = Dot(across(len(trades) - 1), up(last_price), f"{last_lots} lots at {price_text(last_price)}")
+    up, step = _price_scale([price for candle in candles for price in (candle.high, candle.low)])
+    first, last = candles[0], candles[-1]
+    across = _Scale(first.place, last.place + 1, LEFT + 4, RIGHT - 4)
+    half = max(1, min(9, (across(first.place + 1) - across(first.place)) * 2 // 5))
+    shapes, names = [], []
+    for candle in candles:
+        x = (across(candle.place) + across(candle.place + 1)) // 2
+        top, bottom = up(max(candle.open, candle.close)), up(min(candle.open, candle.close))
+        style = "fallen" if candle.close < candle.open else "risen"
+        shapes.append(Shape(f"M{x} {up(candle.high)}V{top}M{x} {bottom}V{up(candle.low)}", f"candle {style}"))
+        shapes.append(Shape(f"M{x - half} {top}H{x + half}V{bottom}H{x - half}Z", f"candle {style}"))
+        names.append((x, candle.name))
+    every = -(-len(names) // 6)
     return Chart(
-        summary=f"{len(trades)} trades, from {price_text(trades[0][0])} to {price_text(last_price)}.",
+        summary=_candle_summary(candles, price_text),
         grid=tuple(up(value) for value in _marks(up.low, up.high, step)),
-        shapes=(Shape(path, "line last-line"),),
-        dots=(last,),
-        labels=(*_side_labels(up, step, price_text), *_foot_labels([(LEFT, "oldest"), (RIGHT, "latest")])),
+        shapes=tuple(shapes),
+        dots=(),
+        labels=(*_side_labels(up, step, price_text), *_foot_labels(names[::every])),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One delivery window of a product: its name on the axis, and its prices in ticks where there are any."""
+    """One delivery window of a product: its name on the axis, and its prices in ticks where there are any.
+
+    `buy` is the average price of buying some lots at once.
+    """
 
     name: str
     bid: int | None
     ask: int | None
     last: int | None
+    buy: int | None = None
 
 
 def curve_chart(points: Sequence[CurvePoint], price_text: TextOf) -> Chart | None:
     """Best prices across delivery windows, the nearest on the left. None without any price."""
-    prices = [price for point in points for price in (point.bid, point.ask, point.last) if price is not None]
+    shown = [(point.bid, point.ask, point.buy, point.last) for point in points]
+    prices = [price for each in shown for price in each if price is not None]
     if not prices:
         return None
     up, step = _price_scale(prices)
@@ -143,7 +168,7 @@ def curve_chart(points: Sequence[CurvePoint], price_text: TextOf) -> Chart | Non
     shapes, dots = [], []
     for at, point in enumerate(points):
         start, end = across(at) + 2, across(at + 1) - 2
-        for price, style in ((point.bid, "bid-line"), (point.ask, "ask-line")):
+        for price, style in ((point.bid, "bid-line"), (point.ask, "ask-line"), (point.buy, "buy-line")):
             if price is not None:
                 shapes.append(Shape(f"M{start} {up(price)}H{end}", f"line {style}"))
         if point.last is not None:
@@ -206,6 +231,15 @@ def _foot_labels(places: Sequence[tuple[int, str]]) -> list[Label]:
             labels.append(Label(middle, HEIGHT - 10, text, "middle"))
             free_from = middle + half
     return labels
+
+
+def _candle_summary(candles: Sequence[CandlePoint], price_text: TextOf) -> str:
+    high, low = max(candle.high for candle in candles), min(candle.low for candle in candles)
+    return (
+        f"{len(candles)} candles from {candles[0].name} to {candles[-1].name}: opened at "
+        f"{price_text(candles[0].open)}, highest {price_text(high)}, lowest {price_text(low)}, "
+        f"last {price_text(candles[-1].close)}."
+    )
 
 
 def _depth_summary(bids: Sequence[Level], asks: Sequence[Level], price_text: TextOf) -> str:

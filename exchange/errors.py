@@ -77,6 +77,20 @@ class InvalidQuantity(DomainError):
     code = "invalid_quantity"
 
 
+class BudgetTooSmall(DomainError):
+    """The budget does not buy one lot at the lowest price that the contract allows, its fee included."""
+
+    code = "budget_too_small"
+    category = Category.REFUSED
+
+
+class ExpiryOutOfRange(DomainError):
+    """The order would expire before it is placed, or after the gate has closed."""
+
+    code = "expiry_out_of_range"
+    category = Category.REFUSED
+
+
 class PriceOffTick(DomainError):
     """The price is not a whole number of ticks."""
 
@@ -146,6 +160,13 @@ class OrderNotOpen(DomainError):
     category = Category.CONFLICT
 
 
+class PostOnlyWouldTrade(DomainError):
+    """The order is post-only and would have traded at once; or could be moved only to a price outside the band."""
+
+    code = "post_only_would_trade"
+    category = Category.REFUSED
+
+
 class ClientOrderIdConflict(DomainError):
     """The `client_order_id` was used before with other content; `field` names the first difference."""
 
@@ -213,7 +234,61 @@ class OfferNotFound(DomainError):
 
 
 class OfferNotOpen(DomainError):
-    """The offer is already withdrawn or its windows have closed."""
+    """The offer is paused or withdrawn, or its windows have closed; `state` tells which."""
 
     code = "offer_not_open"
     category = Category.CONFLICT
+
+
+class OfferNotPaused(DomainError):
+    """Only a paused offer is resumed; `state` tells what it is."""
+
+    code = "offer_not_paused"
+    category = Category.CONFLICT
+
+
+class BookSnapshotNeeded(DomainError):
+    """The change of the book that follows the given one is not kept; `sequence` is that of the book as it is."""
+
+    code = "book_snapshot_needed"
+    category = Category.CONFLICT
+
+
+class FillNotFound(DomainError):
+    """There is no such fill."""
+
+    code = "fill_not_found"
+    category = Category.NOT_FOUND
+
+
+class FillReversed(DomainError):
+    """The fill was taken back already."""
+
+    code = "fill_reversed"
+    category = Category.CONFLICT
+
+
+class ProviderInDefault(DomainError):
+    """The provider's default was declared already."""
+
+    code = "provider_in_default"
+    category = Category.CONFLICT
+
+
+class DecisionPending(DomainError):
+    """The same act was asked for already and waits for a second operator."""
+
+    code = "decision_pending"
+    category = Category.CONFLICT
+
+
+class InvalidFeeSchedule(DomainError):
+    """A fee schedule contradicts itself or a limit; `field` names where."""
+
+    code = "invalid_fee_schedule"
+
+
+class InvalidTradeGroup(DomainError):
+    """A party cannot be in this trade group; `field` names why."""
+
+    code = "invalid_trade_group"

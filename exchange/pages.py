@@ -9,22 +9,30 @@ from datetime import timedelta
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from exchange.charts import Chart, trade_chart
+from exchange.charts import Chart
 from exchange.errors import UnknownContract, UnknownProduct
+from exchange.market_data.intervals import Interval
 from exchange.models import ContractState, OfferState
+from exchange.offer_schedule import describe_curve
 from exchange.page_rows import (
     ContractRow,
     book_chart,
+    candle_row,
+    candles_chart,
     contract_row,
+    curve_row,
+    day_figures,
     forward_curve,
     is_trading,
     ladder,
     quotes_of,
 )
+from exchange.selectors.candles import CandleView, get_statistics, list_candles
 from exchange.selectors.market import ContractView, get_book, get_contract, list_contracts, list_trades
 from exchange.selectors.offers import list_offers
 from exchange.selectors.products import ProductView, get_product, list_products
 from exchange.selectors.quotes import NO_QUOTES, Quotes, best_quotes
+from exchange.windows import format_length
 from exchange.wording import price_writer
 from ledger.clock import get_clock
 from ledger.web import render_page
@@ -35,7 +43,8 @@ PAST_SHOWN = timedelta(days=2)
 ROWS_OF_PAST = 24
 CURVE_WINDOWS = 24
 CHART_LEVELS = 100
-CHART_TRADES = 120
+CANDLES_SHOWN = 60
+CURVE_LOTS = (1, 10, 100)
 TRADES_SHOWN = 20
 
 
@@ -83,7 +92,14 @@ def product(request: HttpRequest, code: str) -> HttpResponse:
     except UnknownProduct as error:
         raise Http404 from error
     contracts = list_contracts(product_code=code, delivery_from=get_clock().now() - PAST_SHOWN)
-    quotes = best_quotes([contract.id for contract in contracts if contract.state in OPEN_STATES])
+    open_contracts = [contract for contract in contracts if contract.state in OPEN_STATES]
+    lots = next((lots for lots in CURVE_LOTS if request.GET.get("lots") == str(lots)), CURVE_LOTS[0])
+    quotes = best_quotes([contract.id for contract in open_contracts], lots=lots)
+    lengths = sorted({contract.window_seconds for contract in open_contracts})
+    length = next(
+        (each for each in lengths if request.GET.get("window") == format_length(each)), min(lengths, default=0)
+    )
+    curve = [contract for contract in open_contracts if contract.window_seconds == length][:CURVE_WINDOWS]
     rows = [contract_row(contract, quotes.get(contract.id, NO_QUOTES)) for contract in contracts]
     write = price_writer(found.terms.tick_micros)
     offers = list_offers(product_code=code, state=OfferState.OPEN)
@@ -95,21 +111,29 @@ def product(request: HttpRequest, code: str) -> HttpResponse:
             "product": found,
             "weights": sorted(found.terms.weights.items()),
             "rows": [row for row in rows if row.contract.state in OPEN_STATES],
+            "curve": forward_curve(curve, quotes, with_buy=True),
+            "curve_rows": [curve_row(contract, quotes.get(contract.id, NO_QUOTES)) for contract in curve],
+            "lots": lots,
+            "lots_choices": CURVE_LOTS,
+            "window": format_length(length) if length else "",
+            "window_choices": [(format_length(each), each) for each in lengths],
             "past_rows": [row for row in reversed(rows) if row.contract.state not in OPEN_STATES][:ROWS_OF_PAST],
-            "offers": [(offer, write(offer.price_ticks)) for offer in offers if offer.open_orders],
+            "offers": [(offer, describe_curve(offer.curve, write)) for offer in offers if offer.open_orders],
         },
     )
 
 
 @require_safe
 def contract(request: HttpRequest, symbol: str) -> HttpResponse:
-    """One contract: its ladder, the depth of its book, its trades and its terms."""
+    """One contract: its ladder, the depth of its book, candles, its trades and its terms."""
+    interval = next((each for each in Interval if request.GET.get("interval") == each), Interval.FIVE_MINUTES)
     try:
         found, book = get_contract(symbol), get_book(symbol, CHART_LEVELS)
+        statistics = get_statistics(symbol, get_clock().now())
     except UnknownContract as error:
         raise Http404 from error
     write = price_writer(found.tick_micros)
-    trades = list_trades(symbol, limit=CHART_TRADES)
+    candles = _latest_candles(symbol, interval)
     return render_page(
         request,
         "exchange/contract.html",
@@ -120,12 +144,26 @@ def contract(request: HttpRequest, symbol: str) -> HttpResponse:
             "row": contract_row(found, quotes_of(book)),
             "ladder": ladder(book),
             "depth": book_chart(book),
-            "trades": [(trade, write(trade.price_ticks)) for trade in trades[:TRADES_SHOWN]],
-            "prices": trade_chart([(trade.price_ticks, trade.lots) for trade in reversed(trades)], write),
+            "day": day_figures(statistics),
+            "interval": interval,
+            "intervals": [(each.value, each.seconds) for each in Interval],
+            "as_table": request.GET.get("candles") == "table",
+            "candles": [candle_row(candle) for candle in candles],
+            "candle_chart": candles_chart(candles, interval),
+            "trades": [(trade, write(trade.price_ticks)) for trade in list_trades(symbol, limit=TRADES_SHOWN)],
             "band": (write(found.band_low_ticks), write(found.band_high_ticks)),
             "listing_price": write(found.listing_price_ticks),
         },
     )
+
+
+def _latest_candles(symbol: str, interval: Interval) -> Sequence[CandleView]:
+    """The last candles, newest first, of so many intervals as a chart has room for."""
+    candles = list_candles(symbol, interval, limit=CANDLES_SHOWN).candles
+    if not candles:
+        return ()
+    span = timedelta(seconds=interval.seconds * CANDLES_SHOWN)
+    return [candle for candle in candles if candle.starts_at > candles[0].starts_at - span]
 
 
 def _section(product: ProductView, contracts: Sequence[ContractView], quotes: dict[int, Quotes]) -> ProductSection:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from exchange.clearing.terms import ContractTerms
 from exchange.errors import SiteNotFound, UnknownContract, UnknownProduct
 from exchange.matching.types import ContractId
-from exchange.models import Contract, Product, Site
+from exchange.models import Contract, Fill, FillReversal, Product, Site
 from exchange.terms import ProductTerms
 
 
@@ -23,6 +25,11 @@ def find_contract(symbol: str) -> Contract:
     if contract is None:
         raise UnknownContract(f"There is no contract {symbol!r}.", contract=symbol)
     return contract
+
+
+def standing_fills() -> QuerySet[Fill]:
+    """Fills that were not taken back: what positions, prices and volumes are made of."""
+    return Fill.objects.filter(~Exists(FillReversal.objects.filter(fill_id=OuterRef("id"))))
 
 
 def find_site(site_id: int, provider_id: int) -> Site:

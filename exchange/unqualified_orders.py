@@ -6,11 +6,12 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from exchange.matching.events import CloseReason
 from exchange.matching.lifecycle import OrderStatus
 from exchange.matching.types import Side
-from exchange.models import Intake, IntakeKind, Order, SequencerState
+from exchange.models import IntakeKind, Order
 from exchange.qualifications import in_force
-from exchange.sequencer.intake import Submission, lock_line, submit_all
+from exchange.sequencer.intake import Submission, lock_line, submit_all, waiting_commands
 
 
 def cancel_unqualified_orders(*, actor: str, now: datetime) -> list[int]:
@@ -18,12 +19,17 @@ def cancel_unqualified_orders(*, actor: str, now: datetime) -> list[int]:
     if not _unqualified(now).exists():
         return []
     lock_line()
-    cursor = SequencerState.objects.values("cursor").filter(shard=1)[:1]
-    waiting = Intake.objects.filter(seq__gt=cursor, kind=IntakeKind.CANCEL_ORDER)
+    waiting = waiting_commands().filter(kind=IntakeKind.CANCEL_ORDER)
     already = set(waiting.values_list("payload__order_id", flat=True))
     orders = _unqualified(now).order_by("id").values_list("id", "contract_id", "party_id")
     cancels = [
-        Submission(IntakeKind.CANCEL_ORDER, contract_id, actor, {"order_id": order_id}, party_id)
+        Submission(
+            IntakeKind.CANCEL_ORDER,
+            contract_id,
+            actor,
+            {"order_id": order_id, "close_reason": CloseReason.WITHDRAWN.value},
+            party_id,
+        )
         for order_id, contract_id, party_id in orders
         if order_id not in already
     ]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 
-from exchange.windows import DAY, HOUR, MINUTE
+from exchange.windows import DAY, HOUR, MINUTE, MONTH, length_between
 from ledger.money import format_micros
 
 DECIMALS_MIN = 2  # as prices are usually written
 
 
 def describe_window(start: datetime, end: datetime) -> str:
-    """ "Tue 1 Dec, 14:00–15:00 UTC". Windows never cross midnight; one that ends there ends at 24:00."""
+    """ "Tue 1 Dec, 14:00–15:00 UTC". Only months cross midnight; a window that ends there ends at 24:00."""
     start, end = start.astimezone(UTC), end.astimezone(UTC)
+    if length_between(start, end) == MONTH:
+        return f"{start:%B %Y}, all month UTC"
     day = f"{start:%a} {start.day} {start:%b}"
     if start.time() == end.time() == time.min:
         return f"{day}, all day UTC"
@@ -23,7 +25,7 @@ def describe_window(start: datetime, end: datetime) -> str:
 
 def describe_length(seconds: int) -> str:
     """3600 -> "1 hour", 600 -> "10 minutes"."""
-    for name, unit in (("day", DAY), ("hour", HOUR), ("minute", MINUTE)):
+    for name, unit in (("month", MONTH), ("day", DAY), ("hour", HOUR), ("minute", MINUTE)):
         if seconds % unit == 0:
             number = seconds // unit
             return f"{number} {name}" if number == 1 else f"{number} {name}s"

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as _quoted
 
+from msgspec import Struct
+
 from ledger.chart import AccountKey
 from ledger.errors import InvalidAmount, UnbalancedTransaction
 from ledger.money import MAX_AMOUNT
 from ledger.texts import MAX_KIND, MAX_REF, MAX_REFERENCE, MAX_SOURCE, check_text
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True, gc=False):
     """One entry to be: a signed amount, never 0. `ref` is opaque to the ledger and stays in exports."""
 
     account: AccountKey
@@ -26,8 +27,7 @@ class Leg:
     ref: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HoldChange:
+class HoldChange(Struct, frozen=True, gc=False):
     """Raise (+) or lower (-) what an account holds back. `ref` says for what."""
 
     account: AccountKey
@@ -58,11 +58,10 @@ class TransactionDraft:
         check_text(self.kind, "kind", MAX_KIND)
         check_text(self.source, "source", MAX_SOURCE)
         check_text(self.reference, "reference", MAX_REFERENCE)
-        for hold in self.holds:
-            check_text(hold.ref, "ref", MAX_REF)
+        for ref in {hold.ref for hold in self.holds} | {leg.ref for leg in self.legs}:
+            check_text(ref, "ref", MAX_REF)
         sums: dict[int, int] = defaultdict(int)
         for leg in self.legs:
-            check_text(leg.ref, "ref", MAX_REF)
             if leg.amount == 0 or abs(leg.amount) > MAX_AMOUNT:
                 raise InvalidAmount("A leg's amount must not be 0 and must fit 64 bits.", field="amount")
             sums[leg.account.asset_id] += leg.amount

@@ -8,27 +8,21 @@ The database checks all of it again: what was entered and not sealed by `ledger_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from psycopg import Cursor
 from psycopg.rows import args_row
-from psycopg.types.numeric import Int8
 
 from ledger.accounts import AccountMemory, AccountState, load_accounts, load_or_open, open_accounts
 from ledger.chart import AccountKey, format_amount
 from ledger.drafts import TransactionDraft
+from ledger.entering import enter, seal
 from ledger.errors import InsufficientFunds, ReferenceConflict
-from ledger.merkle import tree_root
 from ledger.packing import (
-    PackedArray,
-    pack_digests,
-    pack_instants,
-    pack_int4,
-    pack_int8,
+    one_pipeline,
     pack_texts,
     packed_cursor,
 )
@@ -38,11 +32,13 @@ from ledger.texts import MAX_ACTOR, check_text
 __all__ = [
     "AccountMemory",
     "AccountState",
+    "Head",
     "Posted",
     "load_accounts",
     "lock_head",
     "open_accounts",
     "post",
+    "post_new",
     "set_flags",
     "set_floors",
 ]
@@ -107,6 +103,26 @@ def post(
         if memory is not None:
             transaction.on_commit(lambda: memory.keep(accounts, head.version + 1))
     return tuple(results)
+
+
+def post_new(
+    drafts: Sequence[TransactionDraft],
+    accounts: dict[AccountKey, AccountState],
+    head: Head,
+    *,
+    actor: str,
+    now: datetime,
+) -> Head:
+    """Post drafts whose references are known to be new, on a head that this transaction has locked; the head after it.
+
+    For a writer that keeps the accounts: `accounts` are those of its `AccountMemory` as of the head's version, and are
+    completed and moved on. Inside a pipeline nothing is waited for. A reference that was used before fails the batch.
+    """
+    check_text(actor, "actor", MAX_ACTOR)
+    posted_at = max(now, head.last_posted_at)
+    numbered = [NumberedDraft(number, draft) for number, draft in enumerate(drafts, start=head.last_transaction + 1)]
+    _write(numbered, accounts, head, actor=actor, now=posted_at)
+    return Head(head.version + 1, head.last_transaction + len(drafts), posted_at)
 
 
 def set_floors(floors: Mapping[AccountKey, int | None], *, actor: str, reason: str, now: datetime) -> None:
@@ -207,14 +223,14 @@ def _write(
     chunks = [drafts[start : start + ENTERED_AT_ONCE] for start in range(0, len(drafts), ENTERED_AT_ONCE)]
     made: list[Movements] = []
     digests: list[Digests] = []
-    with packed_cursor() as cursor, cursor.connection.pipeline():
+    with packed_cursor() as cursor, one_pipeline(cursor):
         for chunk in chunks:
             _complete(accounts, chunk)
             made.append(apply_drafts(chunk, accounts))
-            _enter(cursor, made[-1])
+            enter(cursor, made[-1])
         for chunk, movements in zip(chunks, made, strict=True):
             digests += digest(chunk, movements, actor=actor, now=now)
-        _seal(cursor, [draft for _, draft in drafts], digests, head, actor=actor, now=now)
+        seal(cursor, [draft for _, draft in drafts], digests, head.version, actor=actor, now=now)
 
 
 def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[NumberedDraft]) -> None:
@@ -224,65 +240,6 @@ def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[Numbere
     unknown |= {hold.account for _, draft in drafts for hold in draft.holds if hold.account not in accounts}
     if unknown:
         accounts |= load_or_open(sorted(unknown))
-
-
-def _enter(cursor: Cursor[Any], made: Movements) -> None:
-    falling, rising = made.split_holds() if made.holds else ([], [])
-    _insert(cursor, _INSERT_HOLDS, _HOLD_PACKERS, falling)
-    _insert(cursor, _INSERT_ENTRIES, _ENTRY_PACKERS, sorted(made.entries))  # neighbours in the index come together
-    _insert(cursor, _INSERT_HOLDS, _HOLD_PACKERS, rising)
-
-
-def _insert(cursor: Cursor[Any], statement: str, packers: Sequence[Packer], rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        cursor.execute(statement, [pack(column) for pack, column in zip(packers, zip(*rows, strict=True), strict=True)])
-
-
-def _seal(
-    cursor: Cursor[Any],
-    drafts: Sequence[TransactionDraft],
-    digests: Sequence[Digests],
-    head: Head,
-    *,
-    actor: str,
-    now: datetime,
-) -> None:
-    leaves = [each.leaf for each in digests]
-    parameters: list[Any] = [
-        Int8(head.version),
-        actor,
-        now,
-        tree_root(leaves),
-        pack_texts([draft.kind for draft in drafts]),
-        pack_texts([draft.source for draft in drafts]),
-        pack_texts([draft.reference for draft in drafts]),
-        pack_digests([each.request_hash for each in digests]),
-        pack_instants([draft.effective_at for draft in drafts]),
-        pack_int4([len(draft.legs) for draft in drafts]),
-        pack_int8([draft.reverses or 0 for draft in drafts]),
-        pack_digests(leaves),
-    ]
-    cursor.execute("SELECT ledger_seal(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", parameters)
-
-
-Packer = Callable[[Sequence[Any]], PackedArray]
-_ENTRY_PACKERS: tuple[Packer, ...] = (
-    pack_int8, pack_int8, pack_int8, pack_int4, pack_int8, pack_int8, pack_int8, pack_texts,
-)  # fmt: skip
-# Elements are taken by their place: of several arrays, `unnest` would first write each one out.
-_INSERT_ENTRIES = (
-    "INSERT INTO ledger_entry (account_id, account_seq, transaction_id, leg, asset_id, amount, balance_after, ref)"
-    " SELECT (%s::bigint[])[n], (%s::bigint[])[n], (%s::bigint[])[n], (%s::int[])[n], (%s::bigint[])[n],"
-    " (%s::bigint[])[n], (%s::bigint[])[n], ref FROM unnest(%s::text[]) WITH ORDINALITY AS entry(ref, n)"
-)
-_HOLD_PACKERS: tuple[Packer, ...] = (
-    pack_int8, pack_int8, pack_int8, pack_int4, pack_int8, pack_int8, pack_texts,
-)  # fmt: skip
-_INSERT_HOLDS = (
-    "INSERT INTO ledger_holdentry (account_id, hold_seq, transaction_id, position, delta, held_after, ref)"
-    " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[],"
-    " %s::text[])"
-)
 
 
 def _call(function: str, parameters: list[Any]) -> None:

@@ -7,11 +7,11 @@ for each element its byte length and its bytes (PostgreSQL source, `array_recv`)
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from django.db import connection, transaction
@@ -21,14 +21,17 @@ from psycopg.pq import Format
 
 from ledger.leaf import microseconds
 
-_INT4, _INT8, _TEXT, _BYTEA, _TIMESTAMPTZ = 23, 20, 25, 17, 1184
+T = TypeVar("T")
+
+_INT4, _INT8, _TEXT, _BYTEA, _TIMESTAMPTZ, _JSONB = 23, 20, 25, 17, 1184, 3802
 _POSTGRES_EPOCH_MICROSECONDS = 946_684_800_000_000  # 2000-01-01 after 1970-01-01
 _HEADER = struct.Struct(">iiIii").pack
 _LENGTH = struct.Struct(">i").pack
+_NULL = _LENGTH(-1)
 
 
 class PackedArray:
-    """A one-dimensional array without nulls, ready to be sent; its type is the one the statement expects."""
+    """A one-dimensional array, ready to be sent; its type is the one the statement expects."""
 
     __slots__ = ("data",)
 
@@ -64,9 +67,25 @@ def packed_cursor() -> Iterator[Cursor[Any]]:
         yield cursor
 
 
+@contextmanager
+def one_pipeline(cursor: Cursor[Any]) -> Iterator[None]:
+    """A pipeline of the cursor's connection; inside another one, that one, which need not wait at the inner's end."""
+    if cursor.connection.info.pipeline_status:
+        yield
+    else:
+        with cursor.connection.pipeline():
+            yield
+
+
 def pack_int8(values: Sequence[int]) -> PackedArray:
     """bigint[]"""
     return _pack_fixed(_INT8, 8, "q", values)
+
+
+def pack_int8_or_null(values: Sequence[int | None]) -> PackedArray:
+    """bigint[] with nulls."""
+    pack = _pairs("q", 1).pack
+    return _pack_or_null(_INT8, values, lambda value: pack(8, value))
 
 
 def pack_int4(values: Sequence[int]) -> PackedArray:
@@ -88,13 +107,32 @@ def pack_digests(values: Sequence[bytes]) -> PackedArray:
 
 def pack_texts(values: Sequence[str]) -> PackedArray:
     """text[]"""
-    if not any(values):
-        return PackedArray(_header(_TEXT, len(values)) + bytes(4 * len(values)))
-    parts = [_header(_TEXT, len(values))]
-    for value in values:
-        data = value.encode()
-        parts += (_LENGTH(len(data)), data)
-    return PackedArray(b"".join(parts))
+    encoded = {value: _text(value) for value in set(values)}  # columns repeat few values many times
+    return PackedArray(_header(_TEXT, len(values)) + b"".join([encoded[value] for value in values]))
+
+
+def pack_texts_or_null(values: Sequence[str | None]) -> PackedArray:
+    """text[] with nulls."""
+    return _pack_or_null(_TEXT, values, _text)
+
+
+def pack_documents(values: Sequence[bytes]) -> PackedArray:
+    """jsonb[] of documents that are JSON."""
+    return PackedArray(
+        _header(_JSONB, len(values)) + b"".join([_LENGTH(len(data) + 1) + b"\x01" + data for data in values])
+    )
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return _LENGTH(len(data)) + data
+
+
+def _pack_or_null(type_oid: int, values: Sequence[T | None], pack: Callable[[T], bytes]) -> PackedArray:
+    if values.count(None) == len(values):
+        return PackedArray(_header(type_oid, len(values), nulls=True) + _NULL * len(values))
+    packed = [_NULL if value is None else pack(value) for value in values]
+    return PackedArray(_header(type_oid, len(values), nulls=True) + b"".join(packed))
 
 
 def _pack_fixed(type_oid: int, width: int, code: str, values: Sequence[int]) -> PackedArray:
@@ -103,8 +141,8 @@ def _pack_fixed(type_oid: int, width: int, code: str, values: Sequence[int]) -> 
     return PackedArray(_header(type_oid, len(values)) + _pairs(code, len(values)).pack(*flat))
 
 
-def _header(type_oid: int, length: int) -> bytes:
-    return _HEADER(1, 0, type_oid, length, 1) if length else _HEADER(0, 0, type_oid, 0, 0)[:12]
+def _header(type_oid: int, length: int, *, nulls: bool = False) -> bytes:
+    return _HEADER(1, nulls, type_oid, length, 1) if length else _HEADER(0, 0, type_oid, 0, 0)[:12]
 
 
 @lru_cache(maxsize=128)

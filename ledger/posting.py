@@ -40,15 +40,22 @@ class Movements:
     held_before: dict[int, int] = field(default_factory=dict)
 
     def split_holds(self) -> tuple[list[HoldRow], list[HoldRow]]:
-        """The rows of accounts that end up holding less, and the others.
+        """The rows of accounts that end up holding more and having more, last, and before them the others.
 
-        The first are written before the entries and the others after them, so that no account is ever seen in a state
-        that is worse than both ends.
+        The others are written before the entries, so that no account is ever seen in a state that is worse than both
+        ends: it first holds what it will hold, and then has less.
         """
-        held = {row[0]: row[5] for row in self.holds}
-        falling = {account_id for account_id in held if held[account_id] < self.held_before[account_id]}
         rows = sorted(self.holds)
-        return [row for row in rows if row[0] in falling], [row for row in rows if row[0] not in falling]
+        held = {row[0]: row[5] for row in rows}
+        rising = {account_id for account_id, before in self.held_before.items() if held[account_id] > before}
+        gained: dict[int, int] = defaultdict(int)
+        for account_id, _, _, _, _, amount, _, _ in self.entries:
+            if account_id in rising:
+                gained[account_id] += amount
+        last = {account_id for account_id, amount in gained.items() if amount > 0}
+        if not last:
+            return rows, []
+        return [row for row in rows if row[0] not in last], [row for row in rows if row[0] in last]
 
 
 def apply_drafts(drafts: Sequence[NumberedDraft], accounts: Mapping[AccountKey, AccountState]) -> Movements:

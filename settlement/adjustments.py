@@ -48,7 +48,7 @@ def draft_adjustment(
         run_key=run_key,
         effective_at=effective_at,
     )
-    legs = [replace(leg, ref=f"{part.kind}:{leg.ref}".rstrip(":")) for part in parts for leg in part.legs]
+    legs = [Leg(leg.account, leg.amount, f"{part.kind}:{leg.ref}".rstrip(":")) for part in parts for leg in part.legs]
     holds = [hold for part in parts for hold in part.holds]
     if not legs and not holds:
         return None

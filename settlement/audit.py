@@ -60,7 +60,9 @@ POSITIONS = HoldExplanation(
                CASE WHEN adjusted THEN 0 ELSE CASE WHEN ours THEN held ELSE 0 END - taken END AS amount
           FROM ({unfinished}) AS unfinished
          CROSS JOIN LATERAL (SELECT buyer_id, provider_id, sum(bond) AS bond, sum(overage_hold) AS overage_hold
-                               FROM exchange_fill AS fill WHERE fill.contract_id = unfinished.contract_id
+                               FROM exchange_fill AS fill
+                              WHERE fill.contract_id = unfinished.contract_id
+                                AND NOT EXISTS (SELECT FROM exchange_fillreversal WHERE fill_id = fill.id)
                               GROUP BY buyer_id, provider_id) AS position
           JOIN ledger_party AS buyer ON buyer.id = position.buyer_id
           JOIN ledger_party AS provider ON provider.id = position.provider_id

@@ -34,7 +34,6 @@ class PositionTerms:
     take_or_pay_permille: int
     damages_permille: int
     buyer_fee_ppm: int
-    provider_fee_ppm: int
     schedule: ShareSchedule
 
     def __post_init__(self) -> None:
@@ -44,7 +43,6 @@ class PositionTerms:
         _require(0 <= self.take_or_pay_permille <= PERMILLE, "take_or_pay_permille")
         _require(self.damages_permille >= 0, "damages_permille")
         _require(0 <= self.buyer_fee_ppm <= PPM, "buyer_fee_ppm")
-        _require(0 <= self.provider_fee_ppm <= PPM, "provider_fee_ppm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +58,27 @@ class MinuteUse:
 class PositionInput:
     """All fills of one (contract, buyer, provider), pooled, with its use and what secures it.
 
-    `bond_micros` limits damages; `overage_cap_tokens` and `overage_hold_micros` (buyer's fee included) limit what
-    is charged above Q.
+    `provider_fee_picos` is the provider's fee if all of N is paid, exact, in millionths of a micro: each fill's
+    notional times its own rate in ppm, summed. `bond_micros` limits damages; `overage_cap_tokens` and
+    `overage_hold_micros` (buyer's fee included) limit what is charged above Q. At `ended_at` the contract was cancelled
+    or the provider's default declared: use counts in the minutes that had begun before, and all the rest is short.
     """
 
     tokens: int
     notional_micros: int
+    provider_fee_picos: int
     minutes: tuple[MinuteUse, ...]
     reference_price_micros: int
     bond_micros: int
     overage_cap_tokens: int = 0
     overage_hold_micros: int = 0
     force_majeure: bool = False
+    ended_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require(self.tokens > 0, "tokens")
-        _require(self.notional_micros >= 0, "notional_micros")
+        _require(self.notional_micros > 0, "notional_micros")
+        _require(0 <= self.provider_fee_picos <= self.notional_micros * PPM, "provider_fee_picos")
         _require(self.reference_price_micros >= 0, "reference_price_micros")
         _require(self.bond_micros >= 0, "bond_micros")
         _require(self.overage_cap_tokens >= 0, "overage_cap_tokens")
@@ -162,21 +165,24 @@ def average_price_micros(notional_micros: int, tokens: int) -> int:
 def calculate(terms: PositionTerms, position: PositionInput) -> PositionOutcome:
     """The cumulative figures of a position.
 
-    taken = min(used, Q); S = min(Q - taken, counted refusals); B = Q - taken - S;
+    taken = min(used, Q); S = min(Q - taken, counted refusals), or Q - taken if the position was ended;
+    B = Q - taken - S;
     delivered = floor(N taken / Q); paid = floor(N (1000 taken + B take_or_pay) / 1000 Q); refund = N - paid.
     """
     bought, notional = position.tokens, position.notional_micros
     # Thousandths become whole tokens once for the whole window, so slicing the use changes nothing.
     used = sum(use.delivered_millitokens for use in position.minutes) // MILLI
-    taken = min(used, bought)
-    refused = counted_refusals_millitokens(position.minutes, minute_rate_tokens(terms, bought)) // MILLI
-    short = min(bought - taken, refused)
+    in_time = [use for use in position.minutes if position.ended_at is None or use.minute < position.ended_at]
+    served = sum(use.delivered_millitokens for use in in_time) // MILLI
+    taken = min(served, bought)
+    refused = counted_refusals_millitokens(in_time, minute_rate_tokens(terms, bought)) // MILLI
+    short = min(bought - taken, refused) if position.ended_at is None else bought - taken
     unused = bought - taken - short
 
     delivered_micros = notional * taken // bought
     paid = notional * (taken * PERMILLE + unused * terms.take_or_pay_permille) // (PERMILLE * bought)
     refund_short = notional * short // bought
-    overage, overage_micros, overage_fee = _overage(terms, position, used - taken)
+    overage, overage_micros, overage_fee = _overage(terms, position, served - taken)
     return PositionOutcome(
         delivered_tokens=taken,
         unused_tokens=unused,
@@ -189,8 +195,8 @@ def calculate(terms: PositionTerms, position: PositionInput) -> PositionOutcome:
         refund_short_micros=refund_short,
         damages_micros=_damages(terms, position, short),
         overage_fee_micros=overage_fee,
-        pay=_payout(paid, terms),
-        overage=_payout(overage_micros, terms),
+        pay=_payout(paid, terms, position),
+        overage=_payout(overage_micros, terms, position),
     )
 
 
@@ -213,8 +219,9 @@ def difference(new: PositionOutcome, old: PositionOutcome) -> PositionOutcome:
     )
 
 
-def _payout(gross_micros: int, terms: PositionTerms) -> Payout:
-    fee = gross_micros * terms.provider_fee_ppm // PPM
+def _payout(gross_micros: int, terms: PositionTerms, position: PositionInput) -> Payout:
+    """The fee is the gross at the average of the fills' rates, weighted by their notionals: exact, rounded once."""
+    fee = gross_micros * position.provider_fee_picos // (position.notional_micros * PPM)
     return Payout(gross_micros, fee, split(gross_micros - fee, terms.schedule))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 
-from exchange.models import Contract, ContractState
+from exchange.models import Contract, ContractState, ProviderDefault
 from exchange.rows import product_terms
 from exchange.selectors.positions import list_positions
 from exchange.terms import ProductTerms
@@ -22,6 +23,23 @@ from settlement.share_record import parse_schedule
 from settlement.splits import ALL_TO_PROVIDER, ShareSchedule
 
 PERMILLE = 1000
+SETTLEABLE = frozenset({ContractState.DELIVERED, ContractState.CANCELLED})  # cancelled while it was delivered
+_BEFORE_DELIVERY = Q(state=ContractState.CANCELLED, cancelled_at__lt=F("delivery_start"))
+
+
+class Ending(StrEnum):
+    """What ended a position before its window did."""
+
+    CANCELLATION = "cancellation"  # of the contract; no damages are due
+    DEFAULT = "default"  # of the provider
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From `at` on nothing was to be delivered any more, and what had not been is short."""
+
+    at: datetime
+    by: Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,7 @@ class SettledContract:
     delivery_end: datetime
     gate_close: datetime
     state: str
+    cancelled_at: datetime | None
     terms: ProductTerms
     terms_hash: bytes
     obligations_hash: bytes
@@ -58,7 +77,6 @@ class SettledContract:
             take_or_pay_permille=terms.take_or_pay_permille,
             damages_permille=terms.damages_permille,
             buyer_fee_ppm=terms.buyer_fee_ppm,
-            provider_fee_ppm=terms.provider_fee_ppm,
             schedule=schedule,
         )
 
@@ -83,9 +101,11 @@ class Position:
     provider: PartyRef
     tokens: int
     notional_micros: int
+    provider_fee_picos: int
     bond_micros: int
     overage_tokens: int
     overage_hold_micros: int
+    ended: Ended | None
 
 
 def load_contracts(contract_ids: Iterable[int]) -> dict[int, SettledContract]:
@@ -95,21 +115,36 @@ def load_contracts(contract_ids: Iterable[int]) -> dict[int, SettledContract]:
     return {row.id: _contract(row, house_id) for row in rows}
 
 
-def load_positions(contract_id: int) -> list[Position]:
+def load_positions(contract: SettledContract) -> list[Position]:
     """The positions of a contract, by the codes of their parties."""
+    defaults = _defaults(contract)
     pooled = [
         Position(
             buyer=PartyRef(each.buyer_id, each.buyer_code),
             provider=PartyRef(each.provider_id, each.provider_code),
             tokens=each.tokens,
             notional_micros=each.notional,
+            provider_fee_picos=each.provider_fee_picos,
             bond_micros=each.bond,
             overage_tokens=each.overage_tokens,
             overage_hold_micros=each.overage_hold,
+            ended=_ended(contract, defaults.get(each.provider_id)),
         )
-        for each in list_positions(contract_id=contract_id)
+        for each in list_positions(contract_id=contract.id)
     ]
     return sorted(pooled, key=lambda position: (position.buyer.code, position.provider.code))
+
+
+def _defaults(contract: SettledContract) -> dict[int, datetime]:
+    """When providers defaulted, of those that did before delivery was over."""
+    rows = ProviderDefault.objects.filter(defaulted_at__lt=contract.delivery_end)
+    return dict(rows.values_list("provider_id", "defaulted_at"))
+
+
+def _ended(contract: SettledContract, defaulted_at: datetime | None) -> Ended | None:
+    """Whichever came first."""
+    endings = [(contract.cancelled_at, Ending.CANCELLATION), (defaulted_at, Ending.DEFAULT)]
+    return min((Ended(at, by) for at, by in endings if at is not None), key=lambda each: each.at, default=None)
 
 
 def load_parties(party_ids: Iterable[int]) -> dict[int, PartyRef]:
@@ -140,11 +175,11 @@ def load_schedules(contract: SettledContract, providers: Iterable[PartyRef]) -> 
 
 
 def contracts_to_settle(currency_id: int, *, after: datetime, until: datetime) -> list[SettledContract]:
-    """Contracts of a currency whose delivery ended in `(after, until]` and that were not cancelled."""
+    """Contracts of a currency whose delivery ended in `(after, until]` and that were not cancelled before it."""
     house_id = get_house_id()
     rows = (
         Contract.objects.filter(product__currency_id=currency_id, delivery_end__gt=after, delivery_end__lte=until)
-        .exclude(state=ContractState.CANCELLED)
+        .exclude(_BEFORE_DELIVERY)
         .select_related("terms", "product")
         .order_by("delivery_start", "symbol")
     )
@@ -153,7 +188,7 @@ def contracts_to_settle(currency_id: int, *, after: datetime, until: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class EndedContract:
-    """A contract whose delivery is over; `delivered` unless its state still has to say so."""
+    """A contract whose window is over; `delivered` unless its state still has to say so."""
 
     currency: str
     delivery_end: datetime
@@ -161,14 +196,14 @@ class EndedContract:
 
 
 def ended_unsettled(taken: QuerySet[Any, Any], *, until: datetime) -> list[EndedContract]:
-    """Contracts whose delivery ended by `until`, not settled, not cancelled, and not among the ids `taken`."""
+    """Contracts whose window ended by `until`, not settled, not cancelled before, and not among the ids `taken`."""
     rows = (
         Contract.objects.filter(delivery_end__lte=until)
-        .exclude(state__in=[ContractState.SETTLED, ContractState.CANCELLED])
+        .exclude(_BEFORE_DELIVERY | Q(state=ContractState.SETTLED))
         .exclude(id__in=taken)
         .values_list("product__currency__code", "delivery_end", "state")
     )
-    return [EndedContract(currency, end, state == ContractState.DELIVERED) for currency, end, state in rows]
+    return [EndedContract(currency, end, state in SETTLEABLE) for currency, end, state in rows]
 
 
 def _contract(row: Contract, house_id: int) -> SettledContract:
@@ -183,6 +218,7 @@ def _contract(row: Contract, house_id: int) -> SettledContract:
         delivery_end=row.delivery_end,
         gate_close=row.gate_close,
         state=row.state,
+        cancelled_at=row.cancelled_at,
         terms=product_terms(row),
         terms_hash=bytes(row.terms.terms_hash),
         obligations_hash=bytes(row.obligations_hash or b""),

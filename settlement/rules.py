@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from settlement.metering.reconcile import Tolerance
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"  # 1: one rate of the provider's fee a contract, instead of each fill's own
 
 # Two honest counters of the same text agree but for a token at the edge. Wider bands (advertising allows 10 %) pay
 # whoever shaves inside them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db.models import F
@@ -21,14 +22,15 @@ from exchange.capacity import (
 from exchange.commands.declare_capacity import DeclareCapacity, declare_capacity
 from exchange.models import Contract, Product
 from exchange.selectors.capacity import SiteView, list_sites
-from exchange.windows import DAY, HOUR, MINUTE
+from exchange.windows import DAY, HOUR, MINUTE, MONTH
 from exchange.wording import describe_length
 from ledger.admin.command_forms import CommandForm, Done, choice_field, decimal_field, number_field, radio_field
 from ledger.errors import DomainError, InvalidAmount
 from ledger.money import parse_micros
 
-ROWS = 6
-USUAL_LENGTHS = frozenset({10 * MINUTE, HOUR, DAY})
+ROWS_MIN = 6
+ROWS_MAX = 60
+USUAL_LENGTHS = frozenset({15 * MINUTE, HOUR, 4 * HOUR, DAY, MONTH})
 MICROS_PER_PPM = 100  # a percentage in micros of a percent, to parts per million
 
 
@@ -77,8 +79,12 @@ class DeclareCapacityForm(CommandForm):
         self.sites = [site for each in sorted(self.access.provider_ids) for site in list_sites(each)]
         self.choose_from("site", [(str(site.id), f"{site.name} ({site.provider})") for site in self.sites])
         self.products = {product.code: product.pk for product in Product.objects.order_by("code")}
+        self.conflicts: Sequence[Mapping[str, str]] = ()
+        self.conflicts_in_all = 0
+        self.standing = self._chosen()
+        self.row_count = self._count_rows()
         pairs = _pairs()
-        for row in range(ROWS):
+        for row in range(self.row_count):
             self.fields[f"pair_{row}"] = choice_field(
                 f"Product and window length, row {row + 1}", [("", "–"), *pairs], required=False
             )
@@ -88,7 +94,7 @@ class DeclareCapacityForm(CommandForm):
     @property
     def rows(self) -> list[tuple[Any, Any]]:
         """The bound fields of each allocation."""
-        return [(self[f"pair_{row}"], self[f"percent_{row}"]) for row in range(ROWS)]
+        return [(self[f"pair_{row}"], self[f"percent_{row}"]) for row in range(self.row_count)]
 
     @property
     def plan(self) -> CapacityPlan | None:
@@ -117,7 +123,7 @@ class DeclareCapacityForm(CommandForm):
         for name in needed:
             if not data.get(name) and name not in self.errors:
                 self.add_error(name, "Fill this in.")
-        for row in range(ROWS):
+        for row in range(self.row_count):
             if bool(data.get(f"pair_{row}")) != bool(data.get(f"percent_{row}")):
                 self.add_error(f"percent_{row}", "An allocation needs a product and a percentage.")
         return data
@@ -137,12 +143,26 @@ class DeclareCapacityForm(CommandForm):
             reverse("admin:exchange_capacitydeclaration_change", args=(declaration.pk,)),
         )
 
+    def refuse(self, refusal: DomainError) -> None:
+        """What is sold or on offer already is shown contract by contract."""
+        super().refuse(refusal)
+        self.conflicts = refusal.fields.get("contracts", ())
+        self.conflicts_in_all = int(refusal.fields.get("contracts_in_all", 0))
+
+    def _chosen(self) -> SiteView | None:
+        wanted = str(self["site"].value() or "")
+        return next((each for each in self.sites if str(each.id) == wanted), self.sites[0] if self.sites else None)
+
+    def _count_rows(self) -> int:
+        """Room for what the site has allocated and for what is sent, with some to spare."""
+        allocated = len(self.standing.allocations) if self.standing else 0
+        sent = sum(f"pair_{row}" in self.data or f"pair_{row}" in self.initial for row in range(ROWS_MAX))
+        return min(ROWS_MAX, max(ROWS_MIN, allocated + 2, sent))
+
     def _preset(self) -> None:
         """Start from the site's latest declaration."""
-        wanted = str(self["site"].value() or "")
-        site = next((each for each in self.sites if str(each.id) == wanted), self.sites[0] if self.sites else None)
-        if site is not None:
-            self.initial = {**_as_typed(site), **self.initial, "site": str(site.id)}
+        if self.standing is not None:
+            self.initial = {**_as_typed(self.standing), **self.initial, "site": str(self.standing.id)}
 
     def _typed(self) -> dict[str, Any]:
         return {name: str(self[name].value() or "").strip() for name in self.fields}
@@ -158,7 +178,7 @@ class DeclareCapacityForm(CommandForm):
 
     def _allocations(self, data: Mapping[str, Any]) -> list[Allocation]:
         allocations = []
-        for row in range(ROWS):
+        for row in range(self.row_count):
             pair, percent = data[f"pair_{row}"], data[f"percent_{row}"]
             if pair and percent:
                 code, _, seconds = pair.rpartition("/")
@@ -171,7 +191,7 @@ def _pairs() -> list[tuple[str, str]]:
     lengths: dict[str, set[int]] = {code: set(USUAL_LENGTHS) for code in Product.objects.values_list("code", flat=True)}
     listed = Contract.objects.values_list("product__code", F("delivery_end") - F("delivery_start")).distinct()
     for code, length in listed:
-        lengths[code].add(int(length.total_seconds()))
+        lengths[code].add(int(length.total_seconds()) if length <= timedelta(days=1) else MONTH)
     return [
         (f"{code}/{seconds}", f"{code}, windows of {describe_length(seconds)}")
         for code in sorted(lengths)
@@ -185,7 +205,7 @@ def _as_typed(site: SiteView) -> dict[str, str]:
     if "utilisation_ppm" in basis:
         basis["utilisation"] = _percent(int(basis.pop("utilisation_ppm")))
     typed = {**basis, "basis": "power" if "watts" in basis else "tokens"}
-    for row, allocation in enumerate(site.allocations[:ROWS]):
+    for row, allocation in enumerate(site.allocations[:ROWS_MAX]):
         typed[f"pair_{row}"] = f"{allocation.product_code}/{allocation.window_seconds}"
         typed[f"percent_{row}"] = _percent(allocation.ppm)
     return typed

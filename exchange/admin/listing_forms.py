@@ -16,7 +16,7 @@ from exchange.errors import InvalidTerms, PriceOffTick
 from exchange.models import Contract, Product
 from exchange.selectors.products import get_product, list_products
 from exchange.terms import ProductTerms
-from exchange.windows import DAY, HOUR, MINUTE
+from exchange.windows import DAY, HOUR, MINUTE, MONTH, window_from
 from exchange.wording import describe_length
 from ledger.admin.command_forms import (
     CommandForm,
@@ -31,7 +31,7 @@ from ledger.admin.command_forms import (
 )
 from ledger.money import format_micros, parse_count, parse_micros
 
-WINDOW_LENGTHS = (10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, DAY)
+WINDOW_LENGTHS = (10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, DAY, MONTH)
 MAX_SERIES = 200
 MODEL_FIELDS = ("quantisation", "context_length", "tokenizer")
 COUNT_FIELDS = (  # 0 is a value here
@@ -135,30 +135,40 @@ class ListContractsForm(CommandForm):
     listing_price = decimal_field("Listing price", help_text="Per million contract tokens.")
     band_low = decimal_field("Lowest price")
     band_high = decimal_field("Highest price")
+    collar_permille = text_field(
+        "Price collar in permille of the last price",
+        help_text="Trading halts instead of trading further away than this. Empty or 0: no collar.",
+        required=False,
+        inputmode="numeric",
+    )
+    shard = text_field("Shard", help_text="Whose sequencer decides the orders.", required=False, inputmode="numeric")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         codes = Product.objects.order_by("code").values_list("code", flat=True)
         self.choose_from("product", [(code, code) for code in codes])
-        self.initial = {"length": str(HOUR), "gate_open": self.now, "lead_minutes": "10", **self.initial}
+        self.initial = {"length": str(HOUR), "gate_open": self.now, "lead_minutes": "10", "shard": "1", **self.initial}
 
     @transaction.atomic
     def act(self) -> Done:
         data = self.cleaned_data
         length, lead = int(data["length"]), parse_count(data["lead_minutes"], field="lead_minutes", maximum=DAY)
         tick_micros = get_product(data["product"]).terms.tick_micros
-        prices = {f"{name}_ticks": _ticks(data[name], name, tick_micros)
+        prices = {f"{name}_ticks": price_ticks(data[name], name, tick_micros)
                   for name in ("listing_price", "band_low", "band_high")}  # fmt: skip
-        for number in range(data["windows"]):
-            start = data["delivery_start"] + timedelta(seconds=length * number)
+        start = data["delivery_start"]
+        for _ in range(data["windows"]):
             command = ListContract(
                 product_code=data["product"],
                 delivery_start=start,
                 window_seconds=length,
                 gate_open=data["gate_open"],
                 gate_close=start - timedelta(minutes=lead),
+                collar_permille=parse_count(data["collar_permille"] or 0, field="collar_permille"),
+                shard=parse_count(data["shard"] or 1, field="shard"),
                 **prices,
             )
+            start = window_from(start, length).end
             list_contract(command, actor=self.access.actor, now=self.now)
         return Done(f"{data['windows']} contracts are listed.", reverse("admin:exchange_contract_changelist"))
 
@@ -174,7 +184,7 @@ class _ContractReasonForm(ReasonForm):
 
 class HaltForm(_ContractReasonForm):
     title = "Halt trading"
-    intro = "Orders are refused until trading is resumed. Open orders stay and may be cancelled."
+    intro = "Orders are refused until trading is resumed. Open orders stay and may be cancelled. Everybody sees why."
     submit = "Halt trading"
     dangerous = True
 
@@ -195,7 +205,7 @@ class ResumeForm(_ContractReasonForm):
         return self._done(f"Trading in {self.contract} goes on as soon as the command's turn has come.")
 
 
-def _ticks(text: str, field: str, tick_micros: int) -> int:
+def price_ticks(text: str, field: str, tick_micros: int) -> int:
     ticks, rest = divmod(parse_micros(text, field=field), tick_micros)
     if rest:
         raise PriceOffTick(f"The price is not a multiple of the tick {format_micros(tick_micros)}.", field=field)

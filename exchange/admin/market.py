@@ -7,15 +7,16 @@ from collections.abc import Callable
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from exchange.admin.decisions import request_url
 from exchange.admin.listing_forms import HaltForm, ListContractsForm, ListProductForm, ResumeForm
-from exchange.models import Contract, ContractState, Product, ProductTerms
+from exchange.models import UNDELIVERED_STATES, Contract, ContractState, DecisionKind, Product, ProductTerms
 from exchange.rows import product_terms
 from exchange.selectors.exposure import list_exposures
 from exchange.wording import price_writer
@@ -74,12 +75,13 @@ class ContractAdmin(_PublicTable):
     search_fields = ("symbol",)
     ordering = ("-delivery_start", "symbol")
     fields = (
-        "symbol", "product", "state_shown", "delivery_start", "delivery_end", "gate_open", "gate_close",
-        "listing_price", "band", "bond", "reference", "reference_step", "terms_shown", "obligations_shown", "listed_at",
+        "symbol", "product", "state_shown", "state_reason", "cancelled_at", "delivery_start", "delivery_end",
+        "gate_open", "gate_close", "listing_price", "band", "collar_permille", "bond", "reference", "reference_step",
+        "terms_shown", "obligations_shown", "shard", "listed_at",
     )  # fmt: skip
     readonly_fields = ("state_shown", "listing_price", "band", "bond", "reference", "terms_shown", "obligations_shown")
     add_form = ListContractsForm
-    actions_detail = ("halt", "resume")
+    actions_detail = ("halt", "resume", "cancel")
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(self.obligations_view)
@@ -103,6 +105,9 @@ class ContractAdmin(_PublicTable):
     def has_halt_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self._is(request, object_id, ContractState.TRADING)
 
+    def has_cancel_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self._is(request, object_id, *UNDELIVERED_STATES)
+
     def has_resume_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self._is(request, object_id, ContractState.HALTED)
 
@@ -114,14 +119,19 @@ class ContractAdmin(_PublicTable):
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, ResumeForm)
 
+    @action(description="Request cancellation", url_path="cancel", icon="block", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        contract = get_object_or_404(Contract, pk=number_or_404(object_id))
+        return HttpResponseRedirect(request_url(DecisionKind.CANCEL_CONTRACT, contract.symbol))
+
     def _act_on(self, request: HttpRequest, object_id: str, form: type[CommandForm]) -> HttpResponse:
         contract = get_object_or_404(Contract, pk=number_or_404(object_id))
         return command_page(self, request, form, subject=contract, contract=contract)
 
-    def _is(self, request: HttpRequest, object_id: object, state: ContractState) -> bool:
+    def _is(self, request: HttpRequest, object_id: object, *states: ContractState) -> bool:
         return (
             access_of(request).is_operator
-            and Contract.objects.filter(pk=number_or_404(str(object_id)), state=state).exists()
+            and Contract.objects.filter(pk=number_or_404(str(object_id)), state__in=states).exists()
         )
 
     @column("State", ordering="state")

@@ -1,148 +1,196 @@
-"""The form a provider posts an offer with: a product and window length, a range of windows, lots and price."""
+"""The form a provider posts an offer with: a product and window length, a range of windows, lots and prices."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.urls import reverse
+from unfold.widgets import UnfoldBooleanWidget
 
-from exchange.clearing.prices import parse_lots, parse_price
-from exchange.clearing.terms import MAX_ORDER_LOTS, TOKENS_PER_PRICE
+from exchange.clearing.prices import parse_lots, parse_ticks
+from exchange.clearing.terms import MAX_ORDER_LOTS
 from exchange.commands.post_offer import PostOffer, post_offer
-from exchange.errors import UnknownContract
-from exchange.selectors.market import get_contract_terms
-from exchange.selectors.offer_windows import OfferableWindow, list_offerable_windows
-from exchange.wording import describe_length, describe_window, price_writer
-from ledger.admin.command_forms import CommandForm, Done, choice_field, decimal_field, number_field
+from exchange.errors import InvalidOffer, UnknownContract
+from exchange.models import Offer, Product
+from exchange.offer_schedule import DAYS, Schedule, parse_curve, prices_of
+from exchange.selectors.offer_preview import OfferPreview, PreviewWindow, preview_offer
+from exchange.selectors.offer_windows import OfferSeries, list_offer_series
+from exchange.windows import window_at
+from exchange.wording import describe_length, price_writer
+from ledger.admin.command_forms import CommandForm, Done, choice_field, moment_field, number_field, text_field
 from ledger.errors import DomainError
 from ledger.idempotency import once
 from ledger.models import Party
 from ledger.templatetags.amounts import group_digits
 
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The windows of one length of one product that one provider may offer now."""
-
-    provider: Party
-    windows: Sequence[OfferableWindow]
-
-    @property
-    def product_code(self) -> str:
-        return self.windows[0].contract.product_code
-
-    @property
-    def window_seconds(self) -> int:
-        return self.windows[0].contract.window_seconds
-
-    @property
-    def key(self) -> str:
-        return f"{self.provider.pk}/{self.product_code}/{self.window_seconds}"
-
-    @property
-    def name(self) -> str:
-        return f"{self.product_code}, windows of {describe_length(self.window_seconds)} ({len(self.windows)} open)"
-
-    @property
-    def tick_micros(self) -> int:
-        return self.windows[0].contract.tick_micros
-
-    @property
-    def currency(self) -> str:
-        return self.windows[0].contract.currency
+PRICE_HELP = (
+    "One price, or prices by the UTC hour a window starts in, such as 00-08: 3.90, 08-20: 4.21; "
+    "windows of other hours are left out."
+)
+PRESETS: Mapping[str, tuple[str, timedelta | None]] = {
+    "day": ("24 hours", timedelta(days=1)),
+    "week": ("7 days", timedelta(days=7)),
+    "listed": ("All listed", None),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class OfferPlan:
-    """What an offer would come to, for the person to see before posting it."""
+class Draft:
+    """What is typed, understood."""
 
-    windows: int
+    provider_id: int
+    product: Product
+    schedule: Schedule
     lots: int
-    tokens: int
-    value_micros: int
-    bond_micros: int
-    currency: str
-    too_small: Sequence[str]
+    offer: Offer | None = None
 
 
-class PostOfferForm(CommandForm):
+class OfferForm(CommandForm):
+    """Shows what would be placed before it is: only what was seen as it is typed is sent."""
+
+    confirmed = forms.CharField(widget=forms.HiddenInput, required=False)
+    unconfirmed = False  # sent without having been seen
+    trouble = ""  # why there is no preview of what is typed
+
+    def draft(self) -> Draft | None:
+        """None as long as something is not typed. Raises any refusal of it."""
+        raise NotImplementedError
+
+    @cached_property
+    def preview(self) -> OfferPreview | None:
+        """What the figures typed so far come to; None until they make sense."""
+        try:
+            return self._preview()
+        except DomainError as refusal:
+            self.trouble = refusal.message
+        except ValidationError as error:
+            self.trouble = " ".join(error.messages)
+        return None
+
+    @property
+    def rows(self) -> list[tuple[PreviewWindow, str, str, str, str]]:
+        """Each window with its price, the one it has now, best bid and best ask written out."""
+        if self.preview is None:
+            return []
+        write = price_writer(self.preview.tick_micros)
+        return [
+            (
+                window,
+                write(window.price_ticks),
+                "" if window.standing_ticks is None else write(window.standing_ticks),
+                write(window.quotes.bid.price_ticks) if window.quotes.bid else "",
+                write(window.quotes.ask.price_ticks) if window.quotes.ask else "",
+            )
+            for window in self.preview.windows
+        ]
+
+    @property
+    def seen(self) -> str:
+        """What stands for the figures typed; it comes back with them when they are sent."""
+        typed = [self.typed(name) for name in self.fields if name not in ("confirmed", "submission")]
+        return hashlib.sha256("\n".join(typed).encode()).hexdigest()[:16]
+
+    def typed(self, name: str) -> str:
+        """What is typed in a field, whether it was sent or is only being tried out."""
+        value = self[name].value()
+        if isinstance(value, datetime):
+            return f"{value:%Y-%m-%dT%H:%M}"
+        if isinstance(value, bool):
+            return "on" if value else ""
+        return str(value or "").strip()
+
+    def perform(self) -> Done | None:
+        if self.is_valid() and self.cleaned_data["confirmed"] != self.seen:
+            try:
+                self._preview()
+            except DomainError as refusal:
+                self.refuse(refusal)
+            self.unconfirmed = not self.errors
+            return None
+        return super().perform()
+
+    def _preview(self) -> OfferPreview | None:
+        draft = self.draft()
+        if draft is None:
+            return None
+        return preview_offer(
+            draft.provider_id, draft.product, draft.schedule, draft.lots, now=self.now, offer=draft.offer
+        )
+
+
+class PostOfferForm(OfferForm):
     """Posts one offer. Sent twice it posts once: the form carries a number of its own."""
 
     title = "Post an offer"
     intro = (
-        "An offer lists the same number of lots at the same price in every window of a range. "
-        "Each window gets a sell order; what buyers take is yours to deliver, secured by a bond."
+        "An offer lists the same number of lots in every window of a range, on the weekdays and hours you choose. "
+        "Each window gets a sell order, one that is not listed yet when it is. What buyers take is yours to deliver, "
+        "secured by a bond."
     )
     submit = "Post the offer"
-    field_of: ClassVar[Mapping[str, str]] = {"first_delivery": "first", "last_delivery": "last"}
+    field_of: ClassVar[Mapping[str, str]] = {"first_delivery": "first", "last_delivery": "until", "weekdays": "day_0"}
 
     submission = forms.CharField(widget=forms.HiddenInput, max_length=40)
     series = choice_field("Product and window length")
-    first = choice_field("First window")
-    last = choice_field("Last window")
+    first = moment_field("From", help_text="Start of the first window, in UTC.")
+    until = moment_field("Until", help_text="End of the last window, in UTC.")
     lots = number_field("Lots in each window", maximum=MAX_ORDER_LOTS)
-    price = decimal_field("Price per million contract tokens")
+    price = text_field("Price per million contract tokens", max_length=400)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.all_series = list_series(self.access.provider_ids, self.now)
-        self.choose_from("series", [(series.key, self._name(series)) for series in self.all_series])
+        providers = {party.pk: party for party in Party.objects.filter(pk__in=self.access.provider_ids)}
+        self.all_series = [each for pk in sorted(providers) for each in list_offer_series(pk, now=self.now)]
+        for day, name in enumerate(DAYS):
+            self.fields[f"day_{day}"] = forms.BooleanField(label=name, required=False, widget=UnfoldBooleanWidget())
+            self.initial.setdefault(f"day_{day}", "" if "first" in self.initial else "on")
+        names = [
+            (_key(each), _name(each, providers[each.provider_id], several=len(providers) > 1))
+            for each in self.all_series
+        ]
+        self.choose_from("series", names)
         self.fields["submission"].initial = secrets.token_hex(12)
         self.chosen = self._chosen()
         if self.chosen is not None:
-            self._choose_windows(self.chosen)
+            self._fit_to(self.chosen)
 
     @property
-    def plan(self) -> OfferPlan | None:
-        """What the figures typed so far come to; None until they make sense."""
-        values = {name: self._value(name) for name in ("first", "last", "lots", "price")}
-        if self.chosen is None or not all(values.values()):
-            return None
-        try:
-            lots = parse_lots(values["lots"])
-            price_ticks = self._price_ticks(self.chosen, values["price"])
-        except DomainError:
-            return None
-        return make_plan(self.chosen, values["first"], values["last"], lots, price_ticks)
+    def days(self) -> list[Any]:
+        return [self[f"day_{day}"] for day in range(len(DAYS))]
 
     @property
-    def window_rows(self) -> list[tuple[OfferableWindow, str, str]]:
-        """The windows of the chosen series with their best bid and ask written out."""
-        if self.chosen is None:
-            return []
-        write = price_writer(self.chosen.tick_micros)
-        return [
-            (
-                window,
-                write(window.quotes.bid.price_ticks) if window.quotes.bid else "",
-                write(window.quotes.ask.price_ticks) if window.quotes.ask else "",
-            )
-            for window in self.chosen.windows
-        ]
+    def presets(self) -> list[tuple[str, str]]:
+        return [(key, name) for key, (name, _) in PRESETS.items()]
 
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if data.get("first", "") > data.get("last", "~"):
-            self.add_error("last", "The last window is before the first.")
-        return data
+    def draft(self) -> Draft | None:
+        if self.chosen is None or not all(self.typed(name) for name in ("first", "until", "lots", "price")):
+            return None
+        series = self.chosen
+        product = Product.objects.get(pk=series.product_id)
+        return Draft(series.provider_id, product, self._schedule(series), parse_lots(self.typed("lots")))
 
     def act(self) -> Done:
-        series, data = self.chosen, self.cleaned_data
-        if series is None:
-            raise UnknownContract("None of your products has a window open for offers now.")
+        draft = self.draft()
+        if draft is None or self.chosen is None:
+            raise UnknownContract("None of your products has a window that you could offer now.")
+        schedule = draft.schedule
         command = PostOffer(
-            provider_id=series.provider.pk,
-            product_code=series.product_code,
-            window_seconds=series.window_seconds,
-            first_delivery=datetime.fromisoformat(data["first"]),
-            last_delivery=datetime.fromisoformat(data["last"]),
-            lots=data["lots"],
-            price_ticks=self._price_ticks(series, data["price"]),
+            provider_id=draft.provider_id,
+            product_code=draft.product.code,
+            window_seconds=schedule.window_seconds,
+            first_delivery=schedule.first,
+            last_delivery=schedule.last,
+            lots=draft.lots,
+            price_ticks=prices_of(schedule.curve),
+            weekdays=schedule.weekdays,
         )
 
         def post() -> dict[str, Any]:
@@ -150,74 +198,49 @@ class PostOfferForm(CommandForm):
             return {"offer_id": posted.offer_id, "windows": len(posted.orders)}
 
         content = {name: str(value) for name, value in asdict(command).items()}
-        key = f"form-{data['submission']}"
-        answer = once(series.provider.pk, key, "post_offer", content, post, now=self.now)
+        content["weekdays"] = str(sorted(schedule.weekdays))
+        key = f"form-{self.cleaned_data['submission']}"
+        answer = once(draft.provider_id, key, "post_offer", content, post, now=self.now)
         return Done(
             f"Offer {answer['offer_id']} is posted; its {answer['windows']} orders are on their way into the book.",
             reverse("admin:exchange_offer_change", args=(answer["offer_id"],)),
         )
 
-    def _name(self, series: Series) -> str:
-        several = len(self.access.provider_ids) > 1
-        return f"{series.provider}: {series.name}" if several else series.name
-
-    def _value(self, name: str) -> str:
-        """What is typed in a field, whether it was sent or is only being tried out."""
-        return str(self[name].value() or "").strip()
-
-    def _chosen(self) -> Series | None:
-        wanted = self._value("series")
+    def _chosen(self) -> OfferSeries | None:
+        wanted = self.typed("series")
         first = self.all_series[0] if self.all_series else None
-        return next((series for series in self.all_series if series.key == wanted), first)
+        return next((series for series in self.all_series if _key(series) == wanted), first)
 
-    def _choose_windows(self, series: Series) -> None:
-        contracts = [window.contract for window in series.windows]
-        starts = [
-            (each.delivery_start.isoformat(), describe_window(each.delivery_start, each.delivery_end))
-            for each in contracts
-        ]
-        known = {value for value, _ in starts}
-        for name, (preset, _) in (("first", starts[0]), ("last", starts[-1])):
-            self.choose_from(name, starts)
-            if self.initial.get(name) not in known:
-                self.initial[name] = preset
-        self.initial["series"] = series.key
+    def _fit_to(self, series: OfferSeries) -> None:
+        """Preset the range and tell what a lot and a price are."""
+        self.initial["series"] = _key(series)
+        preset = self.initial.get("preset")
+        if preset in PRESETS or "first" not in self.initial:
+            span = PRESETS[preset or "listed"][1]
+            self.initial["first"] = series.first
+            self.initial["until"] = series.until if span is None else series.first + span
         write = price_writer(series.tick_micros)
-        low, high = contracts[0].band_low_ticks, contracts[0].band_high_ticks
-        self.fields["lots"].help_text = f"A lot is {group_digits(str(contracts[0].lot_tokens))} contract tokens."
-        self.fields[
-            "price"
-        ].help_text = f"In {series.currency}, from {write(low)} to {write(high)} in steps of {write(1)}."
+        band = "" if series.band is None else f" from {write(series.band[0])} to {write(series.band[1])}"
+        self.fields["lots"].help_text = f"A lot is {group_digits(str(series.lot_tokens))} contract tokens."
+        self.fields["price"].help_text = f"In {series.currency},{band} in steps of {write(1)}. {PRICE_HELP}"
 
-    def _price_ticks(self, series: Series, text: str) -> int:
-        return parse_price(get_contract_terms(series.windows[0].contract.symbol), text)
-
-
-def list_series(provider_ids: frozenset[int], now: datetime) -> list[Series]:
-    """Everything these providers may offer now."""
-    found: list[Series] = []
-    for provider in Party.objects.filter(pk__in=provider_ids).order_by("code"):
-        groups: dict[tuple[str, int], list[OfferableWindow]] = {}
-        for window in list_offerable_windows(provider.pk, now=now):
-            groups.setdefault((window.contract.product_code, window.contract.window_seconds), []).append(window)
-        found += [Series(provider, windows) for windows in groups.values()]
-    return found
+    def _schedule(self, series: OfferSeries) -> Schedule:
+        """Whole windows only: a range that begins or ends within one leaves it out."""
+        first, until = (self.fields[name].clean(self.typed(name)) for name in ("first", "until"))
+        begun = window_at(first, series.window_seconds)
+        start = first if begun.start == first else begun.end
+        last = window_at(window_at(until, series.window_seconds).start - timedelta(seconds=1), series.window_seconds)
+        if last.start < start:
+            raise InvalidOffer("No whole window lies in this range.", field="last_delivery")
+        weekdays = frozenset(day for day in range(len(DAYS)) if self.typed(f"day_{day}"))
+        curve = parse_curve(self.typed("price"), lambda text: parse_ticks(series.tick_micros, text))
+        return Schedule(series.window_seconds, start, last.start, weekdays, curve)
 
 
-def make_plan(series: Series, first: str, last: str, lots: int, price_ticks: int) -> OfferPlan:
-    """Sum an offer up over the windows of a range, and name those whose free capacity it exceeds."""
-    windows = [each for each in series.windows if first <= each.contract.delivery_start.isoformat() <= last]
-    tokens = sum(lots * each.contract.lot_tokens for each in windows)
-    return OfferPlan(
-        windows=len(windows),
-        lots=lots * len(windows),
-        tokens=tokens,
-        value_micros=tokens * series.tick_micros * price_ticks // TOKENS_PER_PRICE,
-        bond_micros=sum(lots * each.contract.bond_per_lot_micros for each in windows),
-        currency=series.currency,
-        too_small=[
-            describe_window(each.contract.delivery_start, each.contract.delivery_end)
-            for each in windows
-            if each.free_lots < lots
-        ],
-    )
+def _key(series: OfferSeries) -> str:
+    return f"{series.provider_id}/{series.product_code}/{series.window_seconds}"
+
+
+def _name(series: OfferSeries, provider: Party, *, several: bool) -> str:
+    name = f"{series.product_code}, windows of {describe_length(series.window_seconds)} ({series.listed} listed)"
+    return f"{provider}: {name}" if several else name

@@ -1,74 +1,73 @@
-"""Offers in the admin: post one, see what became of each window, withdraw it."""
+"""Offers in the admin: post one, see what became of each window, pause, resume, reprice and withdraw it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.db.models.fields.json import KT
+from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from exchange.admin.offer_changes import ChangeOfferForm, PauseOfferForm, ResumeOfferForm, WithdrawOfferForm
 from exchange.admin.offer_form import PostOfferForm
-from exchange.commands.withdraw_offer import WithdrawOffer, withdraw_offer
 from exchange.matching.lifecycle import OrderStatus
-from exchange.models import Offer, OfferState, ProductTerms
-from exchange.selectors.offer_windows import list_offered_windows
+from exchange.models import Offer, OfferState
+from exchange.offer_orders import schedule_of
+from exchange.offer_schedule import describe_curve, describe_weekdays, unpack_weekdays
+from exchange.selectors.offer_windows import OfferedWindow, count_unlisted_windows, list_offered_windows
 from exchange.selectors.offers import get_offer
-from exchange.selectors.products import get_product
+from exchange.terms import ProductTerms
 from exchange.wording import describe_length, price_writer
 from ledger.admin.base import action, column, number_or_404, owned_by, state_label
-from ledger.admin.command_forms import AddsByCommand, CommandForm, Done, command_page
+from ledger.admin.command_forms import AddsByCommand, CommandForm, command_page
 from ledger.clock import get_clock
 from ledger.parties.access import Access
 from ledger.templatetags.amounts import count, utc
 from ledger.web import access_of
 
-
-class WithdrawOfferForm(CommandForm):
-    title = "Withdraw an offer"
-    intro = "What is still open of its orders is cancelled and the bonds for it are released. What is sold stays sold."
-    submit = "Withdraw the offer"
-    dangerous = True
-
-    def __init__(self, *arguments: Any, offer: Offer, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.offer = offer
-
-    def act(self) -> Done:
-        command = WithdrawOffer(self.offer.pk, self.offer.provider_id)
-        withdrawn = withdraw_offer(command, actor=self.access.actor, now=self.now)
-        return Done(
-            f"Offer {withdrawn.offer_id} is withdrawn; {len(withdrawn.seqs)} orders are being cancelled.",
-            reverse("admin:exchange_offer_change", args=(withdrawn.offer_id,)),
-        )
+STEPS = {  # what can be done in which state, as addresses and links are named
+    OfferState.OPEN: (("reprice", "Reprice"), ("pause", "Pause"), ("withdraw", "Withdraw")),
+    OfferState.PAUSED: (("resume", "Resume"), ("reprice", "Reprice"), ("withdraw", "Withdraw")),
+}
 
 
 @admin.register(Offer)
 class OfferAdmin(AddsByCommand):
-    """A provider's staff sees and withdraws its own; nobody posts or withdraws for somebody else."""
+    """A provider's staff sees and moves its own; nobody acts on somebody else's."""
 
-    list_display = ("id", "provider", "product", "length", "first", "last", "lots_shown", "price", "state_shown")
+    list_display = (
+        "id",
+        "provider",
+        "product",
+        "state_shown",
+        "steps",
+        "length",
+        "first",
+        "last",
+        "days",
+        "lots_shown",
+        "price",
+    )
     list_display_links = ("id", "product")
     list_filter = ("state", "product")
-    list_select_related = ("provider", "product")
+    list_select_related = ("provider", "product", "terms")
     party_columns = ("provider",)
     ordering = ("-id",)
     add_form = PostOfferForm
     add_template = "admin/exchange/post_offer.html"
-    actions_detail = ("withdraw",)
+    actions_detail = ("pause", "resume", "reprice", "withdraw")
 
     def own_rows(self, access: Access) -> Q | None:
         return owned_by("provider_id", access.provider_ids)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        terms = ProductTerms.objects.filter(product=OuterRef("product_id")).order_by("-version")
-        tick = terms.annotate(tick=KT("terms__tick_micros")).values("tick")[:1]
-        return super().get_queryset(request).annotate(tick=Subquery(tick))
+        own = When(provider_id__in=access_of(request).provider_ids, then=Value(True))
+        return super().get_queryset(request).annotate(own=Case(own, default=False, output_field=BooleanField()))
 
     def may_add(self, access: Access) -> bool:
         return bool(access.provider_ids)
@@ -79,31 +78,58 @@ class OfferAdmin(AddsByCommand):
         """The offer window by window. There is nothing to change, so a POST is refused like everywhere else."""
         if request.method not in ("GET", "HEAD"):
             return super().change_view(request, object_id, form_url, extra_context)
-        offer = get_object_or_404(self.get_queryset(request), pk=number_or_404(str(object_id)))
-        windows = list_offered_windows(offer.pk)
-        terms = get_product(offer.product.code).terms
+        rows = self.get_queryset(request).select_related(*self.list_select_related)
+        offer, now = get_object_or_404(rows, pk=number_or_404(str(object_id))), get_clock().now()
+        windows = list_offered_windows(offer.pk, now=now)
+        terms = ProductTerms.from_json(offer.terms.terms)
+        write = price_writer(terms.tick_micros)
+        view = get_offer(offer.pk)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Offer {offer.pk}",
-            "offer": get_offer(offer.pk),
-            "price": price_writer(terms.tick_micros)(offer.price_ticks),
+            "offer": view,
+            "price": describe_curve(view.curve, write),
             "terms": terms,
-            "windows": windows,
-            "unsettled": any(window.status in (OrderStatus.PENDING, OrderStatus.OPEN) for window in windows),
-            "may_withdraw": self.has_withdraw_permission(request, object_id) and offer.state == OfferState.OPEN,
+            "windows": [(window, write(window.price_ticks)) for window in windows],
+            "unlisted": count_unlisted_windows(offer.pk, now=now) if offer.state != OfferState.WITHDRAWN else 0,
+            "moves": any(map(_may_move, windows)),
+            "steps": _steps(offer),
         }
         return TemplateResponse(request, "admin/exchange/offer.html", context)
 
-    def has_withdraw_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        return self._withdrawable(request).filter(pk=number_or_404(str(object_id))).exists()
+    def has_move_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self._own(request).filter(pk=number_or_404(str(object_id))).exists()
 
-    @action(description="Withdraw", url_path="withdraw", permissions=["withdraw"])
+    @action(description="Pause", url_path="pause", permissions=["move"])
+    def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._step(request, object_id, PauseOfferForm)
+
+    @action(description="Resume", url_path="resume", permissions=["move"])
+    def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._step(request, object_id, ResumeOfferForm)
+
+    @action(description="Reprice", url_path="reprice", permissions=["move"])
+    def reprice(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._step(request, object_id, ChangeOfferForm, template="admin/exchange/reprice_offer.html")
+
+    @action(description="Withdraw", url_path="withdraw", permissions=["move"])
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        offer = get_object_or_404(self._withdrawable(request), pk=number_or_404(object_id))
-        return command_page(self, request, WithdrawOfferForm, subject=offer, offer=offer)
+        return self._step(request, object_id, WithdrawOfferForm)
 
-    def _withdrawable(self, request: HttpRequest) -> QuerySet[Offer]:
-        return Offer.objects.filter(provider_id__in=access_of(request).provider_ids)
+    def _step(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form: type[CommandForm],
+        *,
+        template: str = "admin/command_form.html",
+    ) -> HttpResponse:
+        offer = get_object_or_404(self._own(request), pk=number_or_404(object_id))
+        return command_page(self, request, form, template=template, subject=offer, offer=offer)
+
+    def _own(self, request: HttpRequest) -> QuerySet[Offer]:
+        rows = Offer.objects.select_related("product", "terms")
+        return rows.filter(provider_id__in=access_of(request).provider_ids)
 
     @column("Windows of", ordering="window_seconds")
     def length(self, offer: Offer) -> str:
@@ -117,15 +143,41 @@ class OfferAdmin(AddsByCommand):
     def last(self, offer: Offer) -> str:
         return str(utc(offer.last_delivery))
 
+    @column("Days", ordering="weekdays")
+    def days(self, offer: Offer) -> str:
+        return describe_weekdays(unpack_weekdays(offer.weekdays))
+
     @column("Lots a window", ordering="lots")
     def lots_shown(self, offer: Offer) -> str:
         return count(offer.lots)
 
     @column("Price", ordering="price_ticks")
-    def price(self, offer: Any) -> str:
-        return price_writer(int(offer.tick))(offer.price_ticks)
+    def price(self, offer: Offer) -> str:
+        return describe_curve(schedule_of(offer).curve, price_writer(int(offer.terms.terms["tick_micros"])))
 
     @column("State", ordering="state")
     def state_shown(self, offer: Offer) -> SafeString:
-        over = offer.state == OfferState.OPEN and offer.last_delivery <= get_clock().now()
-        return state_label("over" if over else offer.state)
+        return state_label("over" if _is_over(offer) else offer.state)
+
+    @column("Actions")
+    def steps(self, offer: Offer) -> SafeString:
+        links = ((url, name, f"{name} offer {offer.pk}") for url, name, _ in _steps(offer))
+        return format_html_join(" ", '<a class="text-link" href="{0}" aria-label="{2}">{1}</a>', links)
+
+
+def _is_over(offer: Offer) -> bool:
+    return offer.state != OfferState.WITHDRAWN and offer.last_delivery <= get_clock().now()
+
+
+def _may_move(window: OfferedWindow) -> bool:
+    return window.status in (OrderStatus.PENDING, OrderStatus.OPEN, "due")
+
+
+def _steps(offer: Any) -> list[tuple[str, str, bool]]:
+    """Address, name and whether it is for good, of what the person who looks may do with an offer."""
+    if not offer.own or _is_over(offer):
+        return []
+    return [
+        (reverse(f"admin:exchange_offer_{step}", args=(offer.pk,)), name, step == "withdraw")
+        for step, name in STEPS.get(offer.state, ())
+    ]

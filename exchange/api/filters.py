@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django_filters import rest_framework as filters  # type: ignore[import-untyped]
 
 from exchange.matching.lifecycle import OrderStatus
 from exchange.matching.types import Side
-from exchange.models import Contract, ContractState, Fill, Offer, OfferState, Order
+from exchange.models import Contract, ContractState, Fill, Offer, OfferState, Order, PreventedMatch
 from exchange.windows import parse_length
 from ledger.api.filters import InstantFilter
 from ledger.money import parse_count
@@ -26,6 +27,31 @@ class ContractFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
     class Meta:
         model = Contract
         fields: tuple[str, ...] = ()
+
+
+class _Symbols(filters.BaseInFilter, filters.CharFilter):  # type: ignore[misc]  # untyped base
+    """Several symbols, parted by commas."""
+
+
+class QuoteFilter(ContractFilter):
+    """By contract as well."""
+
+    contract = _Symbols("symbol", label="Symbols of contracts, parted by commas.")
+
+
+class CurveFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
+    """By length of window and delivery."""
+
+    window = filters.CharFilter(method="of_length", label="Length of the windows, such as 10MIN, 1H or 1D.")
+    delivery_from = InstantFilter("delivery_start", "gte", label="Earliest start of delivery.")
+    delivery_before = InstantFilter("delivery_start", "lt", label="Delivery starts before this.")
+
+    class Meta:
+        model = Contract
+        fields: tuple[str, ...] = ()
+
+    def of_length(self, contracts: QuerySet[Contract], name: str, value: str) -> QuerySet[Contract]:
+        return contracts.filter(delivery_end=F("delivery_start") + timedelta(seconds=parse_length(value)))
 
 
 class OfferFilter(filters.FilterSet):  # type: ignore[misc]  # untyped base
@@ -80,3 +106,14 @@ class FillFilter(_ByContract):
     def of_order(self, fills: QuerySet[Fill], name: str, value: str) -> QuerySet[Fill]:
         order_id = parse_count(value, field="order_id", minimum=1)
         return fills.filter(Q(buy_order_id=order_id) | Q(sell_order_id=order_id))
+
+
+class PreventedMatchFilter(_ByContract):
+    """By contract and time."""
+
+    prevented_from = InstantFilter("prevented_at", "gte", label="Prevented at or after this.")
+    prevented_before = InstantFilter("prevented_at", "lt", label="Prevented before this.")
+
+    class Meta:
+        model = PreventedMatch
+        fields: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from exchange.api.fields import LengthField, TicksField
 from exchange.clearing.prices import format_price
 from exchange.matching.book import DepthLevel
 from exchange.models import ContractState, Fill, Offer, OfferState
+from exchange.offer_schedule import DAYS, unpack_weekdays
 from exchange.selectors.market import BookView, ContractView
 from exchange.selectors.products import ProductView
 from ledger.api.fields import AMOUNT_PATTERN, CountField, MicrosField
@@ -76,13 +77,13 @@ class LevelSerializer(serializers.Serializer[Any]):
 
 @extend_schema_field(LevelSerializer(many=True))
 class LevelsField(serializers.Field[Any, Any, Any, Any]):
-    """One side of a book, its prices by the book's tick."""
+    """One side of a book, or what moved of it; prices by its `tick_micros`."""
 
     def __init__(self, side: str) -> None:
         super().__init__(source="*", read_only=True)
         self.side = side
 
-    def to_representation(self, value: BookView) -> list[dict[str, str]]:
+    def to_representation(self, value: Any) -> list[dict[str, str]]:
         levels: tuple[DepthLevel, ...] = getattr(value, self.side)
         return [
             {
@@ -102,6 +103,7 @@ class BookSerializer(serializers.Serializer[BookView]):
     sequence = CountField(source="book_seq")
     bids = LevelsField("bids")
     asks = LevelsField("asks")
+    complete = serializers.BooleanField(help_text="Whether these are all levels: then deltas keep them up to date.")
 
 
 class TradeSerializer(serializers.Serializer[Fill]):
@@ -113,10 +115,14 @@ class TradeSerializer(serializers.Serializer[Fill]):
     tokens = CountField()
     taker_side = serializers.CharField(help_text="Side of the order that came later.")
     executed_at = serializers.DateTimeField()
+    reversed_at = serializers.DateTimeField(allow_null=True, help_text="When the trade was taken back, if it was.")
 
 
 class OfferSerializer(serializers.Serializer[Offer]):
-    """A provider's listing: one sell order in each window of the range."""
+    """A provider's listing: one sell order in each window of the range, on its weekdays and at the price of its hour.
+
+    A window that is not listed yet gets its order when its gate opens. A paused offer has no order in any book.
+    """
 
     id = serializers.CharField()
     provider = serializers.CharField(source="provider.code")
@@ -125,7 +131,21 @@ class OfferSerializer(serializers.Serializer[Offer]):
     window = LengthField()
     first_delivery = serializers.DateTimeField(help_text="Start of the first window.")
     last_delivery = serializers.DateTimeField(help_text="Start of the last window.")
+    weekdays = serializers.SerializerMethodField(help_text="Of the windows' starts, in UTC.")
     lots = CountField(help_text="Lots offered in each window, sold ones included.")
-    price = TicksField()
+    price = TicksField(help_text="The lowest of `hourly_prices`, if there are any.")
+    hourly_prices = serializers.SerializerMethodField(
+        help_text="24 prices by the UTC hour in which a window starts, null where none is offered; null: one price."
+    )
     state = serializers.ChoiceField(choices=OfferState.choices)
     created_at = serializers.DateTimeField()
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=DAYS)))
+    def get_weekdays(self, offer: Offer) -> list[str]:
+        return [DAYS[day] for day in sorted(unpack_weekdays(offer.weekdays))]
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField(allow_null=True), allow_null=True))
+    def get_hourly_prices(self, offer: Any) -> list[str | None] | None:
+        if offer.hourly_ticks is None:
+            return None
+        return [None if ticks is None else format_price(offer.tick_micros, ticks) for ticks in offer.hourly_ticks]

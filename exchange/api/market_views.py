@@ -28,7 +28,7 @@ from ledger.api.base import PageView, PublicView
 from ledger.api.schema import refusals
 from ledger.money import parse_count
 
-DEPTH, DEPTH_MAX = 20, 500
+DEPTH, DEPTH_MAX = 20, 10_000
 SYMBOL = OpenApiParameter("symbol", str, OpenApiParameter.PATH, description="The slash in it may be sent as it is.")
 
 

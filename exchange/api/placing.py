@@ -2,92 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from exchange.clearing.prices import format_price, parse_price
-from exchange.commands.cancel_order import CancelOrder, cancel_order
-from exchange.commands.place_order import PlaceOrder, place_order
+from exchange.clearing.terms import ContractTerms
+from exchange.commands.amend_order import AmendOrder
+from exchange.commands.place_order import PlaceOrder
+from exchange.dry_run import Trial
 from exchange.errors import ClientOrderIdConflict, OutcomePending
-from exchange.matching.types import Side, TimeInForce
-from exchange.rows import contract_terms, find_contract
-from exchange.sequencer.answers import RefusedCommand
+from exchange.matching.lifecycle import OrderStatus
+from exchange.matching.types import OrderType, PostOnly, SelfTrade, Side, TimeInForce
+from exchange.models import IntakeResult
+from exchange.sequencer.answers import Answer, RefusedCommand
 from exchange.sequencer.results import await_result
-from ledger.api.authentication import Caller
 from ledger.errors import DomainError
 
 OUTCOME_SECONDS = 5
 
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The final result of an order; `repeated` when it had been placed before."""
-
-    answer: dict[str, Any]
-    repeated: bool
+# Names of a command's members that are others outside.
+_OUTSIDE = {"price_ticks": "price", "budget_micros": "budget", "order_type": "type"}
 
 
-def place_buy_order(caller: Caller, order: Mapping[str, Any], *, now: datetime) -> Placed:
-    """Place a validated `NewOrderSerializer` body and wait for its outcome.
-
-    Raises what `place_order` does, `InvalidAmount` and `PriceOffTick` for the price, the sequencer's refusal, and
-    `OutcomePending` when there is no outcome in time.
-    """
-    terms = contract_terms(find_contract(order["contract"]))
-    command = PlaceOrder(
-        party_id=caller.party_id,
+def order_command(party_id: int, order: Mapping[str, Any], terms: ContractTerms) -> PlaceOrder:
+    """A validated `NewOrderSerializer` body. Raises what is wrong with the price."""
+    order_type = OrderType(order["type"])
+    usual = TimeInForce.GTC if order_type is OrderType.LIMIT else TimeInForce.IOC
+    return PlaceOrder(
+        party_id=party_id,
         symbol=order["contract"],
         side=Side(order["side"]),
-        price_ticks=parse_price(terms, order["price"]),
-        lots=order["lots"],
-        time_in_force=TimeInForce(order["time_in_force"]),
+        price_ticks=parse_price(terms, order["price"]) if "price" in order else None,
+        lots=order.get("lots"),
+        time_in_force=TimeInForce(order.get("time_in_force", usual)),
         client_order_id=order["client_order_id"],
         overage_permille=order["overage_permille"],
+        order_type=order_type,
+        budget_micros=order.get("budget"),
+        expires_at=order.get("expires_at"),
+        post_only=PostOnly(order["post_only"]),
+        self_trade=SelfTrade(order["self_trade"]),
     )
-    try:
-        submitted = place_order(command, actor=caller.actor, now=now)
-    except ClientOrderIdConflict as conflict:
-        raise _in_outside_words(conflict) from None
-    result = outcome(submitted.seq, submitted.seq)
-    figures = {
-        **order,
-        "order_id": submitted.seq,
-        "price": format_price(terms.tick_micros, command.price_ticks),
-        "status": result["order_status"],
-        **{name: result[name] for name in ("close_reason", "filled_lots", "remaining_lots")},
-        "fills": [fill | {"price": format_price(terms.tick_micros, fill["price_ticks"])} for fill in result["fills"]],
-    }
-    return Placed(figures, submitted.repeated)
 
 
-def cancel_own_order(caller: Caller, order_id: int, *, now: datetime) -> dict[str, Any]:
-    """Cancel what is left of an own order. Raises `OrderNotFound`, `OrderNotOpen` and `OutcomePending`."""
-    submitted = cancel_order(CancelOrder(caller.party_id, order_id), actor=caller.actor, now=now)
-    result = outcome(submitted.seq, order_id)
-    return {"order_id": order_id, "status": result["order_status"], "cancelled_lots": result["cancelled_lots"]}
+def amend_command(party_id: int, order_id: int, change: Mapping[str, Any], terms: ContractTerms) -> AmendOrder:
+    """A validated `AmendmentSerializer` body. Raises what is wrong with the price."""
+    price_ticks = parse_price(terms, change["price"]) if "price" in change else None
+    return AmendOrder(party_id, order_id, price_ticks, change.get("lots"))
 
 
-def outcome(seq: int, order_id: int) -> Mapping[str, Any]:
-    """What a command about an order came to, once it is durable. Its refusal names the order."""
-    answer = await_result(seq, OUTCOME_SECONDS)
+def outcome(seq: int, **subject: str) -> Answer:
+    """What a command came to, once it is durable. Raises its refusal, naming its subject, or `OutcomePending`."""
+    return settled(outcomes([seq]).get(seq), **subject)
+
+
+def outcomes(seqs: Collection[int]) -> dict[int, Answer]:
+    """What commands came to, by number, as far as they are decided within `OUTCOME_SECONDS`."""
+    deadline = time.monotonic() + OUTCOME_SECONDS
+    missing = set(seqs)
+    found: dict[int, Answer] = {}
+    while missing and await_result(max(missing), max(0, deadline - time.monotonic())) is not None:
+        found |= dict(IntakeResult.objects.filter(seq__in=missing).values_list("seq", "result"))
+        missing -= found.keys()
+    found |= dict(IntakeResult.objects.filter(seq__in=missing).values_list("seq", "result"))
+    return found
+
+
+def settled(answer: Answer | None, **subject: str) -> Answer:
+    """An accepted answer. Raises the refusal that it is, or `OutcomePending`."""
     if answer is None:
         raise OutcomePending(
-            f"The command is recorded, but not decided after {OUTCOME_SECONDS} seconds. Ask for the order.",
-            order_id=str(order_id),
+            f"The command is recorded, but not decided after {OUTCOME_SECONDS} seconds. Ask later.", **subject
         )
     if answer["status"] != "accepted":
         refusal = RefusedCommand(answer)
-        refusal.fields.setdefault("order_id", str(order_id))
+        refusal.fields = subject | refusal.fields
         raise refusal
     return answer
 
 
-def _in_outside_words(conflict: DomainError) -> DomainError:
-    """The conflict with the field's name as the caller sent it."""
-    field = str(conflict.fields.get("field", "")).removesuffix("_ticks")
+def pending_figures(pending: OutcomePending) -> dict[str, Any]:
+    """Recorded, not decided; nobody should send it again under another name."""
+    return {"code": pending.code, **pending.fields, "status": OrderStatus.PENDING.value}
+
+
+def placed_figures(command: PlaceOrder, terms: ContractTerms, result: Answer) -> dict[str, Any]:
+    """What placing an order came to."""
+    by_budget = command.budget_micros is not None
+    fills = [_fill_figures(fill, terms) for fill in result["fills"]]
+    return {
+        "order_id": result["order_id"],
+        "client_order_id": command.client_order_id,
+        "contract": command.symbol,
+        "side": command.side.value,
+        "type": command.order_type.value,
+        "price": format_price(terms.tick_micros, result["price_ticks"]),
+        "lots": None if by_budget else result["lots"],
+        "budget": command.budget_micros,
+        "filled_lots": result["filled_lots"],
+        "remaining_lots": None if by_budget else result["remaining_lots"],
+        "time_in_force": command.time_in_force.value,
+        "expires_at": command.expires_at,
+        "post_only": command.post_only.value,
+        "self_trade": command.self_trade.value,
+        "overage_permille": command.overage_permille,
+        "status": result["order_status"],
+        "close_reason": result["close_reason"],
+        "notional": sum(fill["notional_micros"] for fill in fills),
+        "fee": sum(fill["buyer_fee_micros"] for fill in fills),
+        "fills": fills,
+    }
+
+
+def expected_figures(command: PlaceOrder, terms: ContractTerms, trial: Trial) -> dict[str, Any]:
+    """What placing an order would come to. Raises the refusal that it would meet."""
+    figures = placed_figures(command, terms, settled(trial.answer))
+    return figures | {"required_hold": trial.required_hold, "hold": trial.hold}
+
+
+def amended_figures(terms: ContractTerms, result: Answer) -> dict[str, Any]:
+    """What an amendment came to."""
+    return {
+        "order_id": result["order_id"],
+        "price": format_price(terms.tick_micros, result["price_ticks"]),
+        "status": result["order_status"],
+        **{name: result[name] for name in ("lots", "filled_lots", "remaining_lots", "close_reason", "kept_place")},
+        "fills": [_fill_figures(fill, terms) for fill in result["fills"]],
+    }
+
+
+def cancelled_figures(result: Answer) -> dict[str, Any]:
+    """What a cancel came to."""
+    return {
+        "order_id": result["order_id"],
+        "status": result["order_status"],
+        "cancelled_lots": result["cancelled_lots"],
+    }
+
+
+def in_outside_words(refusal: DomainError) -> DomainError:
+    """A conflict with the field's name as the caller sent it; any other refusal as it is."""
+    if not isinstance(refusal, ClientOrderIdConflict):
+        return refusal
+    inside = str(refusal.fields.get("field", ""))
+    field = _OUTSIDE.get(inside, inside)
     return ClientOrderIdConflict(
         f"This client_order_id was used before with another {field}. Use a new one.",
-        **conflict.fields | {"field": field},
+        **refusal.fields | {"field": field},
     )
+
+
+def _fill_figures(fill: Mapping[str, Any], terms: ContractTerms) -> dict[str, Any]:
+    return {**fill, "price": format_price(terms.tick_micros, fill["price_ticks"])}

@@ -6,23 +6,32 @@ from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
-from exchange.models import Contract, Fill, Offer, Order, ProductTerms
+from exchange.models import Contract, Fill, FillReversal, Offer, Order, PreventedMatch, ProductTerms
+from exchange.selectors.own_orders import asked_budget
 
 
 def offers() -> QuerySet[Offer]:
-    """Offers, with the tick of their product."""
-    latest = ProductTerms.objects.filter(product_id=OuterRef("product_id")).order_by("-version")
-    return Offer.objects.select_related("provider", "product__currency").annotate(tick_micros=_tick(latest))
+    """Offers, with the tick of the terms they were made under."""
+    made_under = ProductTerms.objects.filter(id=OuterRef("terms_id"))
+    return Offer.objects.select_related("provider", "product__currency").annotate(tick_micros=_tick(made_under))
 
 
 def trades_of(contract: Contract) -> QuerySet[Fill]:
-    """The trades of one contract."""
-    return Fill.objects.filter(contract_id=contract.pk).annotate(**_contract_figures())
+    """The trades of one contract, with when one was taken back."""
+    reversals = FillReversal.objects.filter(fill_id=OuterRef("id")).values("reversed_at")
+    fills = Fill.objects.filter(contract_id=contract.pk)
+    return fills.annotate(**_contract_figures(), reversed_at=Subquery(reversals))
 
 
 def orders_of(party_id: int) -> QuerySet[Order]:
     """A party's orders that are decided."""
-    return Order.objects.filter(party_id=party_id).annotate(**_contract_figures())
+    return Order.objects.filter(party_id=party_id).annotate(budget_micros=asked_budget(), **_contract_figures())
+
+
+def prevented_matches_of(party_id: int) -> QuerySet[PreventedMatch]:
+    """The trades that a party's orders did not make with others of its group."""
+    mine = Q(taker_party_id=party_id) | Q(maker_party_id=party_id)
+    return PreventedMatch.objects.filter(mine).annotate(**_contract_figures())
 
 
 def fills_of(party_id: int) -> QuerySet[Fill]:

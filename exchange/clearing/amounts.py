@@ -15,7 +15,7 @@ from exchange.clearing.terms import (
     lot_tick_micros,
 )
 from exchange.errors import InvalidTerms
-from exchange.matching.types import LimitOrder, PriceTicks, Side
+from exchange.matching.types import BrokenInvariant, Order, PriceTicks, Side, TickLots
 from ledger.drafts import HoldChange
 from ledger.money import Micros, Tokens, div_ceil
 
@@ -67,25 +67,53 @@ def overage_hold(terms: ContractTerms, lots: int, overage_permille: int) -> Micr
 
 
 def purchase_hold(terms: ContractTerms, price_ticks: PriceTicks, lots: int) -> Micros:
-    """What is held to pay for `lots` at the limit: notional and fee, rounded up."""
+    """What is held to pay for `lots` at the limit: notional and the contract's fee, rounded up.
+
+    The order's own rates are at most the contract's, whether it makes or takes.
+    """
     limit_micros = notional(terms, price_ticks, lots)
     return Micros(limit_micros + div_ceil(limit_micros * terms.buyer_fee_ppm, PPM))
 
 
-def order_holds(terms: ContractTerms, order: LimitOrder, lots: int) -> tuple[HoldChange, ...]:
+def budget_hold(terms: ContractTerms, budget: TickLots, taker_fee_ppm: int) -> Micros:
+    """What is held to spend a budget: it and its fee, rounded up. Such an order only ever takes, at its own rate."""
+    budget_micros = budget * terms.lot_tick_micros
+    return Micros(budget_micros + div_ceil(budget_micros * taker_fee_ppm, PPM))
+
+
+def buyer_hold(terms: ContractTerms, order: Order, lots: int) -> Micros:
+    """What a buy order holds of its party's cash while it still wants `lots`.
+
+    An order with a budget holds it, unless its lots at their highest price come to less.
+    """
+    micros = purchase_hold(terms, order.price_ticks, lots)
+    if order.budget is not None:
+        micros = min(micros, budget_hold(terms, order.budget, order.taker_fee_ppm))
+    if order.overage_permille:
+        micros = Micros(micros + overage_hold(terms, lots, order.overage_permille))
+    return micros
+
+
+def order_holds(terms: ContractTerms, order: Order, lots: int) -> tuple[HoldChange, ...]:
     """What `order` holds while it still wants `lots` of its lots; empty amounts are left out."""
-    holds: tuple[HoldChange, ...]
+    cash = terms.cash(order.party_id)
     if order.side is Side.BUY:
-        micros = purchase_hold(terms, order.price_ticks, lots) + overage_hold(terms, lots, order.overage_permille)
-        holds = (HoldChange(terms.cash(order.party_id), micros),)
+        holds = [HoldChange(cash, buyer_hold(terms, order, lots))]
     else:
-        holds = (
-            HoldChange(terms.cash(order.party_id), bond(terms, lots)),
+        holds = [
+            HoldChange(cash, bond(terms, lots)),
             HoldChange(terms.obligation(order.party_id), tokens(terms, lots)),
-        )
-    return tuple(hold for hold in holds if hold.delta)
+        ]
+    return tuple([hold for hold in holds if hold.delta])
 
 
-def required_holds(terms: ContractTerms, order: LimitOrder) -> tuple[HoldChange, ...]:
-    """What a new order must be able to hold to be accepted: the same amounts that its acceptance then posts."""
+def required_holds(terms: ContractTerms, order: Order) -> tuple[HoldChange, ...]:
+    """What a new order must be able to hold to be accepted: what its acceptance then posts, at most.
+
+    Less is posted for a post-only buy order that is repriced. Raises `BrokenInvariant` when the order carries a fee
+    that is higher than the contract's, since its hold would not bound it.
+    """
+    highest = terms.buyer_fee_ppm if order.side is Side.BUY else terms.provider_fee_ppm
+    if not (0 <= order.maker_fee_ppm <= highest and 0 <= order.taker_fee_ppm <= highest):
+        raise BrokenInvariant(f"Order {order.order_id} carries a fee above the {highest} ppm of its contract.")
     return order_holds(terms, order, order.lots)

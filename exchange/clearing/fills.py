@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
 
 from exchange.clearing import amounts
 from exchange.clearing.terms import ContractTerms
-from exchange.matching.events import Event, OrderAccepted, OrderClosed, OrderFilled, OrderRejected, OrderRested
-from exchange.matching.types import ContractId, LimitOrder, Lots, OrderId, PartyId, PriceTicks, Side
+from exchange.matching.events import (
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderClosed,
+    OrderFilled,
+)
+from exchange.matching.types import ContractId, Lots, Order, OrderId, PartyId, PriceTicks, Side
 from ledger.chart import AccountKey
 from ledger.drafts import HoldChange
 from ledger.money import Micros, Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class FillRecord:
+class FillRecord(Struct, frozen=True, gc=False):
     """One trade with all its figures, as it is stored for ever.
 
     `trade_no` numbers the trades of a contract without gaps. The provider's fee is charged at pay-out, at the rate
@@ -44,46 +50,43 @@ class FillRecord:
     overage_hold_micros: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """What a run of events came to: its fills, and the net hold change of each account (never 0, by account)."""
+class Cleared(Struct, frozen=True, gc=False):
+    """What a run of events came to: its fills, and the net hold change of each account (never 0, no account twice)."""
 
     fills: tuple[FillRecord, ...]
     holds: tuple[HoldChange, ...]
 
 
 def clear(
-    terms: ContractTerms,
-    events: Iterable[Event],
-    orders: Mapping[OrderId, LimitOrder],
-    *,
-    fill_ids: Iterator[int],
-    trade_nos: Iterator[int],
+    terms: ContractTerms, events: Iterable[Event], *, fill_ids: Iterator[int], trade_nos: Iterator[int]
 ) -> Cleared:
     """Clear events of one contract: those of one command, or of several in their order.
 
-    `orders` knows every order that the events name (except rejected ones); only what they say of themselves is read,
-    never how much of them is left. Holds rise with acceptance; a fill releases what its lots held except what passes
-    to the position; closing releases the rest.
+    Holds rise with acceptance and follow amendments; a fill releases what its lots held except what passes to the
+    position; closing releases the rest; nothing moves by any other event. An order with a budget keeps its whole hold
+    until it is closed, which is in the same command.
     """
     fills: list[FillRecord] = []
-    holds: list[HoldChange] = []
+    net: dict[AccountKey, int] = defaultdict(int)
     for event in events:
-        match event:
-            case OrderAccepted():
-                holds += _holds_between(terms, orders[event.order_id], 0, event.lots)
-            case OrderFilled():
-                taker, maker = orders[event.taker_id], orders[event.maker_id]
-                fill = _record(terms, event, taker, maker, next(fill_ids), next(trade_nos))
-                fills.append(fill)
-                holds += _holds_between(terms, taker, event.taker_lots_left + event.lots, event.taker_lots_left)
-                holds += _holds_between(terms, maker, event.maker_lots_left + event.lots, event.maker_lots_left)
-                holds += position_holds(terms, fill)
-            case OrderClosed():
-                holds += _holds_between(terms, orders[event.order_id], event.lots_unfilled, 0)
-            case OrderRested() | OrderRejected():
-                pass  # nothing moves
-    return Cleared(tuple(fills), net_holds(holds))
+        # By its exact type: `isinstance`, and so `match`, takes six times as long to see that a struct is another.
+        if type(event) is OrderAccepted:
+            _move(net, terms, event.order, 0, event.lots)
+        elif type(event) is OrderClosed:
+            held = event.lots_unfilled if event.order.budget is None else event.order.lots
+            _move(net, terms, event.order, held, 0)
+        elif type(event) is OrderFilled:
+            fill = _record(terms, event, next(fill_ids), next(trade_nos))
+            fills.append(fill)
+            if event.taker.budget is None:
+                _move(net, terms, event.taker, event.taker_lots_left + event.lots, event.taker_lots_left)
+            _move(net, terms, event.maker, event.maker_lots_left + event.lots, event.maker_lots_left)
+            for hold in position_holds(terms, fill):
+                net[hold.account] += hold.delta
+        elif type(event) is OrderAmended:
+            _move(net, terms, event.before, event.lots_before, 0)
+            _move(net, terms, event.after, 0, event.lots_after)
+    return Cleared(tuple(fills), tuple([HoldChange(account, delta) for account, delta in net.items() if delta]))
 
 
 def position_holds(terms: ContractTerms, fill: FillRecord) -> tuple[HoldChange, ...]:
@@ -100,20 +103,30 @@ def net_holds(holds: Iterable[HoldChange]) -> tuple[HoldChange, ...]:
     net: dict[AccountKey, int] = defaultdict(int)
     for hold in holds:
         net[hold.account] += hold.delta
-    return tuple(HoldChange(account, net[account]) for account in sorted(net) if net[account])
+    return tuple([HoldChange(account, net[account]) for account in sorted(net) if net[account]])
 
 
-def _holds_between(terms: ContractTerms, order: LimitOrder, before: int, after: int) -> list[HoldChange]:
-    """The change of an order's holds when the lots it still wants go from `before` to `after`."""
-    released = [HoldChange(hold.account, -hold.delta) for hold in amounts.order_holds(terms, order, before)]
-    return released + list(amounts.order_holds(terms, order, after))
+def _move(net: dict[AccountKey, int], terms: ContractTerms, order: Order, before: int, after: int) -> None:
+    """Add the change of an order's holds when the lots it still wants go from `before` to `after`."""
+    if before == after:
+        return
+    cash = terms.cash(order.party_id)
+    if order.side is Side.BUY:
+        held = amounts.buyer_hold(terms, order, before) if before else 0
+        net[cash] += (amounts.buyer_hold(terms, order, after) if after else 0) - held
+    else:
+        net[cash] += amounts.bond(terms, after - before)
+        net[terms.obligation(order.party_id)] += amounts.tokens(terms, after - before)
 
 
-def _record(
-    terms: ContractTerms, event: OrderFilled, taker: LimitOrder, maker: LimitOrder, fill_id: int, trade_no: int
-) -> FillRecord:
-    buy, sell = (taker, maker) if event.taker_side is Side.BUY else (maker, taker)
-    notional_micros = amounts.notional(terms, event.price_ticks, event.lots)
+def _record(terms: ContractTerms, event: OrderFilled, fill_id: int, trade_no: int) -> FillRecord:
+    """The rates charged are each order's own, by its role in the trade."""
+    taker, maker, lots = event.taker, event.maker, event.lots
+    if taker.side is Side.BUY:
+        buy, sell, buyer_fee_ppm, provider_fee_ppm = taker, maker, taker.taker_fee_ppm, maker.maker_fee_ppm
+    else:
+        buy, sell, buyer_fee_ppm, provider_fee_ppm = maker, taker, maker.maker_fee_ppm, taker.taker_fee_ppm
+    notional_micros = amounts.notional(terms, event.price_ticks, lots)
     return FillRecord(
         fill_id=fill_id,
         contract_id=terms.contract_id,
@@ -122,15 +135,15 @@ def _record(
         sell_order_id=sell.order_id,
         buyer_id=buy.party_id,
         provider_id=sell.party_id,
-        taker_side=event.taker_side,
+        taker_side=taker.side,
         price_ticks=event.price_ticks,
-        lots=event.lots,
-        tokens=amounts.tokens(terms, event.lots),
+        lots=lots,
+        tokens=amounts.tokens(terms, lots),
         notional_micros=notional_micros,
-        buyer_fee_micros=amounts.fee(notional_micros, terms.buyer_fee_ppm),
-        buyer_fee_ppm=terms.buyer_fee_ppm,
-        provider_fee_ppm=terms.provider_fee_ppm,
-        bond_micros=amounts.bond(terms, event.lots),
-        overage_tokens=amounts.overage_tokens(terms, event.lots, buy.overage_permille),
-        overage_hold_micros=amounts.overage_hold(terms, event.lots, buy.overage_permille),
+        buyer_fee_micros=amounts.fee(notional_micros, buyer_fee_ppm),
+        buyer_fee_ppm=buyer_fee_ppm,
+        provider_fee_ppm=provider_fee_ppm,
+        bond_micros=amounts.bond(terms, lots),
+        overage_tokens=amounts.overage_tokens(terms, lots, buy.overage_permille),
+        overage_hold_micros=amounts.overage_hold(terms, lots, buy.overage_permille),
     )

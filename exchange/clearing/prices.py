@@ -14,24 +14,31 @@ def format_price(tick_micros: int, price_ticks: int) -> str:
     return format_micros(price_ticks * tick_micros)
 
 
-def parse_price(terms: ContractTerms, text: object, *, field: str = "price") -> PriceTicks:
-    """ "4.21" -> ticks. Raises `InvalidAmount`, then `PriceOffTick`, then `PriceOutOfBand`."""
+def parse_ticks(tick_micros: int, text: object, *, field: str = "price") -> PriceTicks:
+    """ "4.21" -> ticks of this size. Raises `InvalidAmount` or `PriceOffTick`."""
     micros = parse_micros(text, field=field)
-    price_ticks, rest = divmod(micros, terms.tick_micros)
+    price_ticks, rest = divmod(micros, tick_micros)
     if rest:
         raise PriceOffTick(
-            f"{field} {format_micros(micros)} is not a multiple of the tick {format_micros(terms.tick_micros)}.",
+            f"{field} {format_micros(micros)} is not a multiple of the tick {format_micros(tick_micros)}.",
             field=field,
             price=format_micros(micros),
-            tick=format_micros(terms.tick_micros),
+            tick=format_micros(tick_micros),
         )
+    return PriceTicks(price_ticks)
+
+
+def parse_price(terms: ContractTerms, text: object, *, field: str = "price") -> PriceTicks:
+    """ "4.21" -> ticks. Raises `InvalidAmount`, then `PriceOffTick`, then `PriceOutOfBand`."""
+    price_ticks = parse_ticks(terms.tick_micros, text, field=field)
     if not terms.band_low_ticks <= price_ticks <= terms.band_high_ticks:
         low = format_price(terms.tick_micros, terms.band_low_ticks)
         high = format_price(terms.tick_micros, terms.band_high_ticks)
+        price = format_price(terms.tick_micros, price_ticks)
         raise PriceOutOfBand(
-            f"{field} {format_micros(micros)} is outside the contract's band from {low} to {high}.",
+            f"{field} {price} is outside the contract's band from {low} to {high}.",
             field=field,
-            price=format_micros(micros),
+            price=price,
             band_low=low,
             band_high=high,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from exchange.errors import InvalidTerms
 from exchange.matching.types import ContractId
@@ -22,12 +23,26 @@ MAX_DAMAGES_CAP_PERMILLE = 2_000
 MAX_BOND_PER_LOT_MICROS = MAX_LOT_MICROS * MAX_DAMAGES_CAP_PERMILLE // PERMILLE
 
 
+class _Accounts(dict[int, AccountKey]):
+    """The accounts of one asset and role by party, each made once: clearing an order asks for one several times."""
+
+    def __init__(self, asset_id: int, role: Role) -> None:
+        self._asset_id = asset_id
+        self._role = role
+
+    def __missing__(self, party_id: int) -> AccountKey:
+        key = self[party_id] = AccountKey(party_id, self._asset_id, self._role)
+        return key
+
+
 @dataclass(frozen=True, slots=True)
 class ContractTerms:
     """What clearing needs to know of a contract. Raises `InvalidTerms` when the figures do not fit together.
 
     `asset_id` is the contract token, `tick_micros` the value of one tick in micros per million contract tokens,
-    `bond_per_lot_micros` what a provider pledges for each lot. Fees are parts per million (1 basis point = 100).
+    `lot_tick_micros` (derived) that of one lot at one tick, `bond_per_lot_micros` what a provider pledges for each lot.
+    Fees are parts per million (1 basis point = 100), and the highest that an order of this contract may carry.
+    `cash`, `entitlement` (of a buyer) and `obligation` (of a provider) give a party's accounts, by its id.
     """
 
     contract_id: ContractId
@@ -41,27 +56,21 @@ class ContractTerms:
     bond_per_lot_micros: int
     buyer_fee_ppm: int
     provider_fee_ppm: int
+    lot_tick_micros: int = field(init=False)
+    cash: Callable[[int], AccountKey] = field(init=False, compare=False, repr=False)
+    entitlement: Callable[[int], AccountKey] = field(init=False, compare=False, repr=False)
+    obligation: Callable[[int], AccountKey] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         per_tick = lot_tick_micros(self.lot_tokens, self.tick_micros)
+        object.__setattr__(self, "lot_tick_micros", per_tick)
+        object.__setattr__(self, "cash", _Accounts(self.currency_asset_id, Role.CASH).__getitem__)
+        object.__setattr__(self, "entitlement", _Accounts(self.asset_id, Role.ENTITLEMENT).__getitem__)
+        object.__setattr__(self, "obligation", _Accounts(self.asset_id, Role.OBLIGATION).__getitem__)
         check_band(per_tick, self.band_low_ticks, self.band_high_ticks)
         _require_within("bond_per_lot_micros", self.bond_per_lot_micros, 0, MAX_BOND_PER_LOT_MICROS)
         _require_within("buyer_fee_ppm", self.buyer_fee_ppm, 0, MAX_FEE_PPM)
         _require_within("provider_fee_ppm", self.provider_fee_ppm, 0, MAX_FEE_PPM)
-
-    @property
-    def lot_tick_micros(self) -> int:
-        """The value of one lot at one tick, in micros."""
-        return self.tick_micros * self.lot_tokens // TOKENS_PER_PRICE
-
-    def cash(self, party_id: int) -> AccountKey:
-        return AccountKey(party_id, self.currency_asset_id, Role.CASH)
-
-    def entitlement(self, buyer_id: int) -> AccountKey:
-        return AccountKey(buyer_id, self.asset_id, Role.ENTITLEMENT)
-
-    def obligation(self, provider_id: int) -> AccountKey:
-        return AccountKey(provider_id, self.asset_id, Role.OBLIGATION)
 
     def escrow(self, house_id: int) -> AccountKey:
         return AccountKey(house_id, self.currency_asset_id, Role.ESCROW, self.symbol)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.errors import OrderNotFound
-from exchange.models import Intake, IntakeKind
+from exchange.models import IntakeKind
+from exchange.selectors.own_orders import OwnOrder, get_own_order
 from exchange.sequencer.intake import Submission, Submitted, submit
 
 
@@ -23,14 +23,15 @@ def cancel_order(command: CancelOrder, *, actor: str, now: datetime) -> Submitte
 
     Whether the order is still open, the sequencer decides (`order_not_open`).
     """
-    placed = Intake.objects.filter(seq=command.order_id, kind=IntakeKind.PLACE_ORDER, party_id=command.party_id).first()
-    if placed is None:
-        raise OrderNotFound(f"There is no order {command.order_id}.", order_id=str(command.order_id))
-    submission = Submission(
+    return submit(draft_cancel(command, get_own_order(command.party_id, command.order_id), actor=actor), now=now)
+
+
+def draft_cancel(command: CancelOrder, order: OwnOrder, *, actor: str) -> Submission:
+    """The command as it will stand in the line."""
+    return Submission(
         kind=IntakeKind.CANCEL_ORDER,
-        contract_id=placed.contract_id,
+        contract_id=order.contract_id,
         party_id=command.party_id,
         actor=actor,
         payload={"order_id": command.order_id},
     )
-    return submit(submission, now=now)

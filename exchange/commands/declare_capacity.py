@@ -13,6 +13,7 @@ from exchange.errors import InvalidCapacity, UnknownProduct
 from exchange.models import CapacityAllocation, CapacityDeclaration, Contract, Product, Site
 from exchange.obligation_floors import allocated_tokens, move_floors
 from exchange.rows import find_site
+from exchange.windows import Window, length_between
 from ledger import journal
 from ledger.actions import record_action
 
@@ -51,9 +52,13 @@ def declare_capacity(command: DeclareCapacity, *, actor: str, now: datetime) -> 
     declaration = _append(command, tokens_per_s, actor=actor, now=now)
     tokens: dict[tuple[Contract, int], int] = {}
     for product_id, window_seconds in sorted(affected):
-        amount = allocated_tokens(product_id, window_seconds).get(command.provider_id, 0)
-        for contract in _undelivered_contracts(product_id, window_seconds, now):
-            tokens[contract, command.provider_id] = amount
+        contracts = _undelivered_contracts(product_id, window_seconds, now)
+        windows = [Window(contract.delivery_start, contract.delivery_end) for contract in contracts]
+        of_window = {
+            each.seconds: allocated_tokens(product_id, each) for each in {w.seconds: w for w in windows}.values()
+        }
+        for contract, window in zip(contracts, windows, strict=True):
+            tokens[contract, command.provider_id] = of_window[window.seconds].get(command.provider_id, 0)
     move_floors(tokens, actor=actor, reason=f"capacity declaration {declaration.id}", now=now)
     record_action(
         actor=actor,
@@ -97,7 +102,7 @@ def _undelivered_contracts(product_id: int, window_seconds: int, now: datetime) 
     return [
         contract
         for contract in contracts.order_by("delivery_start")
-        if (contract.delivery_end - contract.delivery_start).total_seconds() == window_seconds
+        if length_between(contract.delivery_start, contract.delivery_end) == window_seconds
     ]
 
 

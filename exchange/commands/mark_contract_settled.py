@@ -21,13 +21,17 @@ class MarkContractSettled:
 
 @transaction.atomic
 def mark_contract_settled(command: MarkContractSettled, *, actor: str, now: datetime) -> None:
-    """Delivered becomes settled; settled stays so. Raises `UnknownContract` and `WrongContractState`."""
+    """Delivered becomes settled, and so does what was cancelled while it was delivered; settled stays so.
+
+    Raises `UnknownContract` and `WrongContractState`.
+    """
     contract = Contract.objects.select_for_update().filter(id=command.contract_id).first()
     if contract is None:
         raise UnknownContract(f"There is no contract {command.contract_id}.", contract=str(command.contract_id))
     if contract.state == ContractState.SETTLED:
         return
-    if contract.state != ContractState.DELIVERED:
+    cut_short = contract.cancelled_at is not None and contract.cancelled_at >= contract.delivery_start
+    if contract.state != ContractState.DELIVERED and not cut_short:
         raise WrongContractState(
             f"{contract.symbol} is {contract.state}; only a delivered contract is settled.",
             contract=contract.symbol,

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
 from exchange import trading_rules as rules
-from exchange.errors import InvalidOffer, UnknownContract
-from exchange.matching.types import Side, TimeInForce
-from exchange.models import Contract, IntakeKind, Offer, Product
+from exchange.errors import ContractClosed, InvalidOffer
+from exchange.models import OPEN_STATES, Contract, Offer, Product, ProductTerms
+from exchange.offer_alignment import align
+from exchange.offer_orders import check_prices, covered_contracts
+from exchange.offer_schedule import EVERY_DAY, Prices, Schedule, curve_of, lowest, pack_weekdays
 from exchange.qualifications import require_qualified
-from exchange.rows import contract_terms, find_product
-from exchange.sequencer.intake import Submission, submit_all
-from exchange.windows import Window, check_length, format_symbol
+from exchange.rows import find_product
+from exchange.windows import format_symbol, window_at
 from ledger.actions import record_action
-
-MAX_WINDOWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class PostOffer:
-    """Sell `lots` at `price_ticks` or better in each window from `first_delivery` to `last_delivery`.
+    """Sell `lots` at the price or better in each window from `first_delivery` to `last_delivery`.
 
-    Both are starts of windows, and both are included.
+    Both are starts of windows, and both are included. `price_ticks` is one price, or 24 by the UTC hour in which a
+    window starts (None: not offered); `weekdays` are those of the starts in UTC, 0 is Monday.
     """
 
     provider_id: int
@@ -33,7 +33,8 @@ class PostOffer:
     first_delivery: datetime
     last_delivery: datetime
     lots: int
-    price_ticks: int
+    price_ticks: Prices
+    weekdays: frozenset[int] = EVERY_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,79 +53,59 @@ class PostedOffer:
 
 @transaction.atomic
 def post_offer(command: PostOffer, *, actor: str, now: datetime) -> PostedOffer:
-    """List the offer and put one sell order a window into the line, all or none.
+    """List the offer and put one sell order into the line for every window whose gate is open, all or none.
 
-    Raises `InvalidQuantity`, `UnknownProduct`, `NotQualified`, `InvalidWindow`, `InvalidOffer`, and for the first
-    window that cannot take its order `UnknownContract`, `ContractClosed`, `ContractNotOpen`, `ContractHalted` or
-    `PriceOutOfBand`. Capacity and bond are judged by the sequencer, window by window.
+    Windows that are not listed yet, or not open, get theirs later (`place_due_offer_orders`). Raises
+    `InvalidQuantity`, `UnknownProduct`, `NotQualified`, `InvalidWindow`, `InvalidOffer`, `ContractClosed` when no
+    window is left to offer, and `PriceOutOfBand` for the first listed one that cannot take its price. Capacity and bond
+    are judged by the sequencer, window by window.
     """
     rules.check_lots(command.lots)
     product = find_product(command.product_code)
     require_qualified(command.provider_id, product, now)
-    contracts = _contracts(command, product)
-    for contract in contracts:
-        rules.check_trading(contract.symbol, contract.state, contract.gate_open, contract.gate_close, now)
-        rules.check_price(contract_terms(contract), command.price_ticks)
+    curve = curve_of(command.price_ticks)
+    schedule = Schedule(command.window_seconds, command.first_delivery, command.last_delivery, command.weekdays, curve)
+    _require_open_window(product, schedule, now)
     offer = Offer.objects.create(
         provider_id=command.provider_id,
         product=product,
+        terms=ProductTerms.objects.filter(product=product).latest("version"),
         window_seconds=command.window_seconds,
         first_delivery=command.first_delivery,
         last_delivery=command.last_delivery,
+        weekdays=pack_weekdays(command.weekdays),
         lots=command.lots,
-        price_ticks=command.price_ticks,
+        price_ticks=lowest(curve),
+        hourly_ticks=None if isinstance(command.price_ticks, int) else list(curve),
         created_at=now,
         created_by=actor,
     )
-    numbers = submit_all([_sell_order(command, offer, contract, actor) for contract in contracts], now=now)
+    check_prices(schedule, [each for each in covered_contracts(schedule, offer) if each.gate_close > now])
+    orders = [OfferedOrder(sent.symbol, sent.seq) for sent in align(offer, actor=actor, now=now)]
     record_action(
         actor=actor,
         action="post_offer",
         subject=f"offer:{offer.id}",
         now=now,
-        details={"product": product.code, "windows": len(contracts), "lots": command.lots},
+        details={"product": product.code, "windows": len(orders), "lots": command.lots},
     )
-    orders = (OfferedOrder(contract.symbol, seq) for contract, seq in zip(contracts, numbers, strict=True))
     return PostedOffer(offer.id, tuple(orders))
 
 
-def _contracts(command: PostOffer, product: Product) -> list[Contract]:
-    """The contract of every window in the range, in order."""
-    windows = _windows(command)
-    found = {
-        (contract.delivery_start, contract.delivery_end): contract
-        for contract in Contract.objects.select_related("product", "terms").filter(
-            product=product, delivery_start__gte=windows[0].start, delivery_start__lte=windows[-1].start
-        )
-    }
-    for window in windows:
-        if (window.start, window.end) not in found:
-            symbol = format_symbol(product.code, window)
-            raise UnknownContract(f"There is no contract {symbol}; nothing was posted.", contract=symbol)
-    return [found[window.start, window.end] for window in windows]
-
-
-def _windows(command: PostOffer) -> list[Window]:
-    length = timedelta(seconds=check_length(command.window_seconds))
-    first, last = (Window(at, at + length) for at in (command.first_delivery, command.last_delivery))
-    count = (last.start - first.start) // length + 1
-    if not 1 <= count <= MAX_WINDOWS:
-        raise InvalidOffer(f"An offer covers 1 to {MAX_WINDOWS} windows.", field="last_delivery", windows=str(count))
-    return [Window(first.start + length * i, first.end + length * i) for i in range(count)]
-
-
-def _sell_order(command: PostOffer, offer: Offer, contract: Contract, actor: str) -> Submission:
-    return Submission(
-        kind=IntakeKind.PLACE_ORDER,
-        contract_id=contract.id,
-        party_id=command.provider_id,
-        actor=actor,
-        payload={
-            "side": Side.SELL.value,
-            "price_ticks": command.price_ticks,
-            "lots": command.lots,
-            "time_in_force": TimeInForce.GTC.value,
-            "overage_permille": 0,
-            "offer_id": offer.id,
-        },
+def _require_open_window(product: Product, schedule: Schedule, now: datetime) -> None:
+    """Some window must be listed and its gate not closed, or be listed yet."""
+    starts = list(schedule.starts())
+    if not starts:
+        raise InvalidOffer("No window of the range is on these weekdays and hours.", field="weekdays")
+    listed = Contract.objects.filter(
+        product=product, delivery_start__gte=schedule.first, delivery_start__lte=schedule.last
     )
+    closed = {
+        contract.delivery_start
+        for contract in listed
+        if schedule.is_window(contract.delivery_start, contract.delivery_end)
+        and (contract.gate_close <= now or contract.state not in OPEN_STATES)
+    }
+    if all(start <= now or start in closed for start in starts):
+        symbol = format_symbol(product.code, window_at(starts[-1], schedule.window_seconds))
+        raise ContractClosed(f"The gates of all windows up to {symbol} have closed.", contract=symbol)

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from exchange.errors import InvalidQualification
-from exchange.models import Qualification
+from exchange.errors import InvalidQualification, ProviderInDefault
+from exchange.models import ProviderDefault, Qualification
 from exchange.rows import find_product
 from exchange.unqualified_orders import cancel_unqualified_orders
 from ledger.actions import record_action
@@ -48,10 +48,12 @@ class RevokeQualification:
 
 @transaction.atomic
 def qualify_provider(command: QualifyProvider, *, actor: str, now: datetime) -> Qualification:
-    """Raises `UnknownProduct`, `NotFound` for the provider, and `InvalidQualification`."""
+    """Raises `UnknownProduct`, `NotFound` for the provider, `ProviderInDefault` and `InvalidQualification`."""
     product = find_product(command.product_code)
     if not Party.objects.filter(id=command.provider_id, kind=PartyKind.PROVIDER).exists():
         raise NotFound(f"There is no provider {command.provider_id}.", provider=str(command.provider_id))
+    if ProviderDefault.objects.filter(provider_id=command.provider_id).exists():
+        raise ProviderInDefault("The provider's default was declared.", provider=str(command.provider_id))
     for field, longest in TEXTS.items():
         if not 0 < len(getattr(command, field).strip()) <= longest:
             raise InvalidQualification(f"{field} has 1 to {longest} characters.", field=field)

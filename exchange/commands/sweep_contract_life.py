@@ -7,8 +7,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from exchange.models import Contract, ContractState, Intake, IntakeKind, SequencerState
-from exchange.sequencer.intake import Submission, lock_line, submit_all
+from exchange.models import OPEN_STATES, Contract, ContractState, IntakeKind
+from exchange.sequencer.intake import Submission, lock_line, submit_all, waiting_commands
 from exchange.unqualified_orders import cancel_unqualified_orders
 from ledger.actions import record_action
 
@@ -34,8 +34,7 @@ def sweep_contract_life(now: datetime) -> list[int]:
 
 
 def _due_gates(now: datetime) -> list[Submission]:
-    open_states = (ContractState.LISTED, ContractState.TRADING, ContractState.HALTED)
-    closing = Contract.objects.filter(state__in=open_states, gate_close__lte=now)
+    closing = Contract.objects.filter(state__in=OPEN_STATES, gate_close__lte=now)
     opening = Contract.objects.filter(state=ContractState.LISTED, gate_open__lte=now, gate_close__gt=now)
     return _submissions(IntakeKind.CLOSE_GATE, closing) + _submissions(IntakeKind.OPEN_GATE, opening)
 
@@ -46,8 +45,7 @@ def _submissions(kind: IntakeKind, contracts: QuerySet[Contract]) -> list[Submis
 
 
 def _waits(submission: Submission) -> bool:
-    cursor = SequencerState.objects.values("cursor").filter(shard=1)[:1]
-    return Intake.objects.filter(seq__gt=cursor, kind=submission.kind, contract_id=submission.contract_id).exists()
+    return waiting_commands().filter(kind=submission.kind, contract_id=submission.contract_id).exists()
 
 
 def _move(due: Q, state: ContractState, now: datetime) -> None:

@@ -10,22 +10,36 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import takewhile
 
-from exchange.matching.types import BrokenInvariant, ContractId, LimitOrder, Lots, OrderId, PriceTicks, Side
+from exchange.matching.types import (
+    BrokenInvariant,
+    ContractId,
+    Lots,
+    Order,
+    OrderId,
+    PriceRange,
+    PriceTicks,
+    Side,
+)
+
+_BUY = Side.BUY
 
 
 class RestingOrder:
-    """An order in the book: what it still wants, and its neighbours in the queue."""
+    """An order in the book: what it still wants, and its neighbours in the queue.
+
+    Only `Book.rest` makes one, and fills it in itself: a constructor would take longer than all else that it does.
+    """
 
     __slots__ = ("after", "before", "level", "lots", "order")
 
-    def __init__(self, order: LimitOrder, lots: Lots, level: PriceLevel) -> None:
-        self.order = order
-        self.lots = lots
-        self.level = level
-        self.before: RestingOrder | None = None
-        self.after: RestingOrder | None = None
+    order: Order
+    lots: Lots
+    level: PriceLevel
+    before: RestingOrder | None
+    after: RestingOrder | None
 
 
 class PriceLevel:
@@ -35,7 +49,7 @@ class PriceLevel:
 
     def __init__(self, price_ticks: PriceTicks) -> None:
         self.price_ticks = price_ticks
-        self.lots = Lots(0)
+        self.lots = 0
         self.count = 0
         self.head: RestingOrder | None = None
         self.tail: RestingOrder | None = None
@@ -46,27 +60,10 @@ class PriceLevel:
             yield resting
             resting = resting.after
 
-    def append(self, resting: RestingOrder) -> None:
-        resting.before = self.tail
-        if self.tail is None:
-            self.head = resting
-        else:
-            self.tail.after = resting
-        self.tail = resting
-        self.lots = Lots(self.lots + resting.lots)
-        self.count += 1
-
-    def unlink(self, resting: RestingOrder) -> None:
-        if resting.before is None:
-            self.head = resting.after
-        else:
-            resting.before.after = resting.after
-        if resting.after is None:
-            self.tail = resting.before
-        else:
-            resting.after.before = resting.before
-        self.lots = Lots(self.lots - resting.lots)
-        self.count -= 1
+    def first(self) -> RestingOrder:
+        if self.head is None:
+            raise BrokenInvariant(f"The level at {self.price_ticks} is empty.")
+        return self.head
 
 
 class BookSide:
@@ -86,16 +83,20 @@ class BookSide:
     def best_level(self) -> PriceLevel | None:
         return self.levels[self.keys[-1]] if self.keys else None
 
-    def best_order(self) -> RestingOrder | None:
-        return self.levels[self.keys[-1]].head if self.keys else None
+    def best_crossing(self, price_ticks: PriceTicks) -> PriceTicks | None:
+        """The best price, if an order of the other side at this price would trade with it."""
+        keys = self.keys
+        return self.levels[keys[-1]].price_ticks if keys and keys[-1] >= price_ticks * self.sign else None
 
-    def level_at(self, price_ticks: PriceTicks) -> PriceLevel:
-        """The level of a price, made when there is none."""
+    def crossing_levels(self, price_ticks: PriceTicks) -> Iterator[PriceLevel]:
+        """The levels that an order of the other side at this price would trade with, best first."""
+        return takewhile(lambda level: level.price_ticks * self.sign >= price_ticks * self.sign, self)
+
+    def open_level(self, price_ticks: PriceTicks) -> PriceLevel:
+        """A new level, for a price that has none."""
         key = price_ticks * self.sign
-        level = self.levels.get(key)
-        if level is None:
-            level = self.levels[key] = PriceLevel(price_ticks)
-            insort(self.keys, key)
+        level = self.levels[key] = PriceLevel(price_ticks)
+        insort(self.keys, key)
         return level
 
     def drop(self, level: PriceLevel) -> None:
@@ -123,13 +124,18 @@ class Depth:
 
 
 class Book:
-    """The open orders of one contract. Only `exchange.matching.engine` changes it."""
+    """The open orders of one contract. Only `exchange.matching.engine` changes it.
 
-    __slots__ = ("contract_id", "resting", "sides")
+    `band` is the contract's price band, which repricing must not leave; without one any price is good.
+    """
 
-    def __init__(self, contract_id: ContractId) -> None:
+    __slots__ = ("asks", "band", "bids", "contract_id", "resting")
+
+    def __init__(self, contract_id: ContractId, band: PriceRange | None = None) -> None:
         self.contract_id = contract_id
-        self.sides = {side: BookSide(side) for side in Side}
+        self.band = band
+        self.bids = BookSide(Side.BUY)
+        self.asks = BookSide(Side.SELL)
         self.resting: dict[OrderId, RestingOrder] = {}
 
     def __contains__(self, order_id: OrderId) -> bool:
@@ -138,8 +144,15 @@ class Book:
     def __len__(self) -> int:
         return len(self.resting)
 
+    def side(self, side: Side) -> BookSide:
+        return self.bids if side is _BUY else self.asks
+
+    def against(self, side: Side) -> BookSide:
+        """Whom an order of this side trades with."""
+        return self.asks if side is _BUY else self.bids
+
     def best_price(self, side: Side) -> PriceTicks | None:
-        level = self.sides[side].best_level()
+        level = self.side(side).best_level()
         return None if level is None else level.price_ticks
 
     def lots_left(self, order_id: OrderId) -> Lots:
@@ -147,43 +160,75 @@ class Book:
         resting = self.resting.get(order_id)
         return Lots(0) if resting is None else resting.lots
 
-    def in_priority(self) -> Iterator[LimitOrder]:
-        """Open orders with the lots they still want: bids, then asks, each by price and then arrival.
+    def in_priority(self) -> Iterator[tuple[Order, Lots]]:
+        """Open orders, each with the lots it still wants: bids, then asks, each by price and then arrival.
 
         `engine.restore` makes an equal book from them.
         """
-        for side in self.sides.values():
+        return ((resting.order, resting.lots) for resting in self.queue())
+
+    def queue(self) -> Iterator[RestingOrder]:
+        """Bids, then asks, each by price and then arrival."""
+        for side in (self.bids, self.asks):
             for level in side:
-                for resting in level:
-                    yield replace(resting.order, lots=resting.lots)
+                yield from level
 
     def depth(self, levels: int) -> Depth:
         """At most `levels` price levels of each side."""
-        return Depth(bids=self._top(Side.BUY, levels), asks=self._top(Side.SELL, levels))
+        return Depth(bids=_top(self.bids, levels), asks=_top(self.asks, levels))
 
-    def _top(self, side: Side, count: int) -> tuple[DepthLevel, ...]:
-        levels = (level for _, level in zip(range(count), self.sides[side], strict=False))
-        return tuple(DepthLevel(level.price_ticks, level.lots, level.count) for level in levels)
-
-    def rest(self, order: LimitOrder, lots: Lots) -> None:
+    def rest(self, order: Order, lots: Lots) -> None:
         """Queue `lots` of an order behind all others at its price."""
-        level = self.sides[order.side].level_at(order.price_ticks)
-        resting = RestingOrder(order, lots, level)
-        level.append(resting)
-        self.resting[order.order_id] = resting
+        price_ticks = order.price_ticks
+        if order.side is _BUY:
+            level = self.bids.levels.get(price_ticks) or self.bids.open_level(price_ticks)
+        else:
+            level = self.asks.levels.get(-price_ticks) or self.asks.open_level(price_ticks)
+        self.resting[order.order_id] = resting = RestingOrder()
+        resting.order = order
+        resting.lots = lots
+        resting.level = level
+        resting.before = last = level.tail
+        resting.after = None
+        level.tail = resting
+        if last is None:
+            level.head = resting
+        else:
+            last.after = resting
+        level.lots += lots
+        level.count += 1
 
-    def fill(self, resting: RestingOrder, lots: Lots) -> None:
-        """Take `lots` from an order, and the order out of the book when nothing is left."""
-        if lots > resting.lots:
-            raise BrokenInvariant(f"Order {resting.order.order_id} has {resting.lots} lots, not {lots}.")
-        resting.lots = Lots(resting.lots - lots)
-        resting.level.lots = Lots(resting.level.lots - lots)
-        if not resting.lots:
-            self.remove(resting)
+    def amend_in_place(self, resting: RestingOrder, order: Order, lots: Lots) -> None:
+        """Let an order want fewer lots, but some, without moving it."""
+        resting.level.lots -= resting.lots - lots
+        resting.order, resting.lots = order, lots
 
-    def remove(self, resting: RestingOrder) -> None:
-        """Take an order out of the book, and its level when it was the last there."""
-        resting.level.unlink(resting)
-        if resting.level.head is None:
-            self.sides[resting.order.side].drop(resting.level)
-        del self.resting[resting.order.order_id]
+    def clear(self) -> None:
+        """Take every order out of the book."""
+        self.bids, self.asks = BookSide(Side.BUY), BookSide(Side.SELL)
+        self.resting.clear()
+
+    def remove(self, order_id: OrderId) -> RestingOrder | None:
+        """Take an order out of the book, and its level when it was the last there; None when it is not there."""
+        resting = self.resting.pop(order_id, None)
+        if resting is None:
+            return None
+        level, before, after = resting.level, resting.before, resting.after
+        level.lots -= resting.lots
+        level.count -= 1
+        if after is not None:
+            after.before = before
+        else:
+            level.tail = before
+        if before is not None:
+            before.after = after
+        else:
+            level.head = after
+            if after is None:
+                self.side(resting.order.side).drop(level)
+        return resting
+
+
+def _top(side: BookSide, count: int) -> tuple[DepthLevel, ...]:
+    levels = (level for _, level in zip(range(count), side, strict=False))
+    return tuple(DepthLevel(level.price_ticks, Lots(level.lots), level.count) for level in levels)

@@ -13,9 +13,11 @@ class OrderStatus(StrEnum):
     PENDING = "pending"  # taken in, not yet seen by the book
     OPEN = "open"  # rests in the book, perhaps partly filled
     FILLED = "filled"
-    CANCELLED = "cancelled"  # by its owner, by its time in force or to prevent a self-trade
-    EXPIRED = "expired"  # the gate closed
+    CANCELLED = "cancelled"  # by its owner, its time in force, the prevention of self-trades, or an operator
+    EXPIRED = "expired"  # by its own expiry, or the gate closed
     REJECTED = "rejected"  # refused before the book
+
+    __hash__ = str.__hash__  # an enum's own is slow, and every order's way is looked up several times
 
 
 TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
@@ -32,8 +34,14 @@ STATUS_AFTER_CLOSE: Mapping[CloseReason, OrderStatus] = {
     CloseReason.FILLED: OrderStatus.FILLED,
     CloseReason.CANCELLED: OrderStatus.CANCELLED,
     CloseReason.IOC_REMAINDER: OrderStatus.CANCELLED,
+    CloseReason.FOK_NOT_FILLED: OrderStatus.CANCELLED,
+    CloseReason.BUDGET_SPENT: OrderStatus.FILLED,
     CloseReason.SELF_TRADE: OrderStatus.CANCELLED,
+    CloseReason.PRICE_COLLAR: OrderStatus.CANCELLED,
+    CloseReason.EXPIRED: OrderStatus.EXPIRED,
     CloseReason.GATE_CLOSED: OrderStatus.EXPIRED,
+    CloseReason.SWITCHED_OFF: OrderStatus.CANCELLED,
+    CloseReason.WITHDRAWN: OrderStatus.CANCELLED,
 }
 
 

@@ -87,19 +87,26 @@ class CapacityAllocation(models.Model):
 
 class OfferState(models.TextChoices):
     OPEN = "open"
+    PAUSED = "paused"  # its orders have left the book; resuming places them again
     WITHDRAWN = "withdrawn"
 
 
 class Offer(models.Model):
-    """A provider's listing over a range of windows; each window's contract gets one sell order of it."""
+    """A provider's listing over a range of windows; each window's contract gets one sell order of it.
+
+    A window that is not listed yet gets its order when its gate opens, if it is listed under `terms` or older ones.
+    """
 
     provider = models.ForeignKey("ledger.Party", on_delete=models.PROTECT, related_name="offers")
     product = models.ForeignKey("exchange.Product", on_delete=models.PROTECT)
+    terms = models.ForeignKey("exchange.ProductTerms", on_delete=models.PROTECT, related_name="+")
     window_seconds = models.IntegerField()
     first_delivery = models.DateTimeField()
     last_delivery = models.DateTimeField(help_text="Start of the last window offered.")
+    weekdays = models.SmallIntegerField(default=127, help_text="Of the windows' starts in UTC; bit 0 is Monday.")
     lots = models.BigIntegerField(help_text="Lots in each window.")
-    price_ticks = models.BigIntegerField()
+    price_ticks = models.BigIntegerField(help_text="The lowest, if prices differ by the hour.")
+    hourly_ticks = models.JSONField(null=True, help_text="Prices by UTC hour of the windows' starts, null: no offer.")
     state = models.CharField(max_length=10, choices=OfferState, default=OfferState.OPEN)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=80)
@@ -108,8 +115,27 @@ class Offer(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(name="offer_range_in_order", condition=Q(first_delivery__lte=F("last_delivery"))),
             models.CheckConstraint(name="offer_amounts_positive", condition=Q(lots__gt=0, price_ticks__gt=0)),
+            models.CheckConstraint(name="offer_weekdays_known", condition=Q(weekdays__gte=1, weekdays__lte=127)),
             models.CheckConstraint(name="offer_state_known", condition=Q(state__in=OfferState.values)),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="offer_standing", fields=["last_delivery"], condition=Q(state=OfferState.OPEN)),
         ]
 
     def __str__(self) -> str:
         return f"{self.lots} lots of {self.product}"
+
+
+class OfferOrder(models.Model):
+    """An order that an offer placed in a contract; its id is the number of the command, decided or not.
+
+    `replaceable`: the offer took it back itself, and may place another one in its stead. No foreign keys, as orders.
+    """
+
+    order_id = models.BigIntegerField(primary_key=True)
+    offer_id = models.BigIntegerField(db_index=True)
+    contract_id = models.BigIntegerField()
+    replaceable = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"order {self.order_id} of offer {self.offer_id}"

@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+SHARDS = 8  # each has a row of `SequencerState`; how many are used, contracts say
+
 
 class Product(models.Model):
     """What is delivered, by name; its content is in `ProductTerms`. `code` is like `QWEN3-235B.CN-EAST.STD`."""
@@ -49,11 +51,16 @@ class ContractState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+OPEN_STATES = (ContractState.LISTED, ContractState.TRADING, ContractState.HALTED)  # it may have a book
+UNDELIVERED_STATES = (*OPEN_STATES, ContractState.CLOSED, ContractState.DELIVERING)  # it may be cancelled
+
+
 class Contract(models.Model):
     """A product in a delivery window `[delivery_start, delivery_end)`; pins its terms at listing.
 
     Prices are in ticks. `reference_price_micros` (per million contract tokens) is fixed at gate closure, with the
-    fallback step that gave it.
+    fallback step that gave it. A contract cancelled before delivery is over; one cancelled during it is settled, and
+    what was not delivered by `cancelled_at` is short.
     """
 
     symbol = models.CharField(max_length=80, unique=True)
@@ -65,10 +72,18 @@ class Contract(models.Model):
     gate_open = models.DateTimeField()
     gate_close = models.DateTimeField(db_index=True)
     state = models.CharField(max_length=12, choices=ContractState, default=ContractState.LISTED, db_index=True)
+    state_reason = models.CharField(
+        max_length=200, default="", blank=True, help_text="Why it is halted or was cancelled."
+    )
+    cancelled_at = models.DateTimeField(null=True)
     listing_price_ticks = models.BigIntegerField()
     band_low_ticks = models.BigIntegerField()
     band_high_ticks = models.BigIntegerField()
+    collar_permille = models.IntegerField(
+        default=0, help_text="Trading halts instead of trading further than this from the last price; 0: no collar."
+    )
     bond_per_lot = models.BigIntegerField()
+    shard = models.SmallIntegerField(default=1)
     reference_price_micros = models.BigIntegerField(null=True)
     reference_step = models.CharField(max_length=24, default="", blank=True)
     obligations_hash = models.BinaryField(max_length=32, null=True)
@@ -92,6 +107,7 @@ class Contract(models.Model):
                 & Q(listing_price_ticks__gte=F("band_low_ticks"))
                 & Q(listing_price_ticks__lte=F("band_high_ticks")),
             ),
+            models.CheckConstraint(name="contract_shard_known", condition=Q(shard__range=(1, SHARDS))),
             models.CheckConstraint(name="contract_state_known", condition=Q(state__in=ContractState.values)),
         ]
 

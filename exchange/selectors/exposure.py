@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models import Sum
 
-from exchange.models import Contract, Fill
+from exchange.models import Contract
+from exchange.rows import standing_fills
 from exchange.selectors.capacity import ObligationView
 from ledger.chart import Role
 from ledger.models import Account
@@ -55,8 +56,8 @@ def list_exposures(
 
 
 def _sold(contract_ids: Collection[int]) -> dict[tuple[int, int], Mapping[str, Any]]:
-    """Sums over all fills by (contract, provider)."""
-    rows = Fill.objects.filter(contract_id__in=contract_ids).values("contract_id", "provider_id")
+    """Sums over all fills that stand, by (contract, provider)."""
+    rows = standing_fills().filter(contract_id__in=contract_ids).values("contract_id", "provider_id")
     summed = rows.annotate(tokens=Sum("tokens"), notional=Sum("notional"), bond=Sum("bond"))
     return {(row["contract_id"], row["provider_id"]): row for row in summed}
 

@@ -11,8 +11,9 @@ from django.db import connection
 from exchange.clearing.terms import ContractTerms
 from exchange.matching.book import DepthLevel
 from exchange.matching.types import Lots, PriceTicks, Side
-from exchange.models import Contract, ContractMarket, Fill
+from exchange.models import Contract, ContractMarket, Fill, FillReversal
 from exchange.rows import contract_terms, find_contract, product_terms
+from exchange.windows import length_between
 
 MAX_PAGE = 1_000
 
@@ -25,6 +26,7 @@ class ContractView:
     symbol: str
     product_code: str
     state: str
+    state_reason: str
     delivery_start: datetime
     delivery_end: datetime
     gate_open: datetime
@@ -47,12 +49,13 @@ class ContractView:
 
     @property
     def window_seconds(self) -> int:
-        return int((self.delivery_end - self.delivery_start).total_seconds())
+        """What the window's length is known by: its seconds, a nominal 30 days for a calendar month."""
+        return length_between(self.delivery_start, self.delivery_end)
 
 
 @dataclass(frozen=True, slots=True)
 class BookView:
-    """The best levels of both sides, best first, after the change numbered `book_seq`."""
+    """The best levels of both sides, best first, after the change numbered `book_seq`; `complete` if they are all."""
 
     symbol: str
     state: str
@@ -60,11 +63,12 @@ class BookView:
     book_seq: int
     bids: tuple[DepthLevel, ...]
     asks: tuple[DepthLevel, ...]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TradeView:
-    """A trade as the public sees it. `trade_no` numbers a contract's trades without gaps."""
+    """A trade as the public sees it. `trade_no` numbers a contract's trades without gaps; `reversed`: taken back."""
 
     symbol: str
     trade_no: int
@@ -73,6 +77,7 @@ class TradeView:
     lots: int
     taker_side: Side
     executed_at: datetime
+    reversed: bool
 
 
 def list_contracts(
@@ -112,36 +117,40 @@ def get_contract_terms(symbol: str) -> ContractTerms:
 
 
 def get_book(symbol: str, depth: int = 20) -> BookView:
-    """At most `depth` levels of each side. Raises `UnknownContract`."""
+    """At most `depth` levels of each side, all at one instant. Raises `UnknownContract`."""
     contract = find_contract(symbol)
-    with connection.cursor() as cursor:  # one statement, so that levels and number belong together
+    with connection.cursor() as cursor:  # one statement, so that levels, number and state belong together
         cursor.execute(
             """
             WITH level AS (
                 SELECT side, price_ticks, sum(remaining_lots)::bigint AS lots, count(*) AS orders
                   FROM exchange_order WHERE contract_id = %(contract)s AND status = 'open' GROUP BY side, price_ticks
             ), best AS (
-                (SELECT * FROM level WHERE side = 'buy' ORDER BY price_ticks DESC LIMIT %(depth)s)
-                UNION ALL (SELECT * FROM level WHERE side = 'sell' ORDER BY price_ticks LIMIT %(depth)s)
+                (SELECT * FROM level WHERE side = 'buy' ORDER BY price_ticks DESC LIMIT %(depth)s + 1)
+                UNION ALL (SELECT * FROM level WHERE side = 'sell' ORDER BY price_ticks LIMIT %(depth)s + 1)
             )
             SELECT coalesce((SELECT book_seq FROM exchange_contractmarket WHERE contract_id = %(contract)s), 0),
-                   side, price_ticks, lots, orders
-              FROM (SELECT 1) AS always LEFT JOIN best ON true
+                   contract.state, side, price_ticks, lots, orders
+              FROM exchange_contract AS contract LEFT JOIN best ON true
+             WHERE contract.id = %(contract)s
             """,
-            {"contract": contract.id, "depth": min(depth, MAX_PAGE)},
+            {"contract": contract.id, "depth": depth},
         )
         rows = cursor.fetchall()
     sides: dict[str, list[DepthLevel]] = {Side.BUY: [], Side.SELL: []}
-    for _, side, price_ticks, lots, orders in rows:
+    for _, _, side, price_ticks, lots, orders in rows:
         if side is not None:
             sides[side].append(DepthLevel(PriceTicks(price_ticks), Lots(lots), orders))
+    bids = sorted(sides[Side.BUY], key=lambda level: -level.price_ticks)
+    asks = sorted(sides[Side.SELL], key=lambda level: level.price_ticks)
     return BookView(
         symbol=symbol,
-        state=contract.state,
+        state=rows[0][1],
         tick_micros=product_terms(contract).tick_micros,
         book_seq=rows[0][0],
-        bids=tuple(sorted(sides[Side.BUY], key=lambda level: -level.price_ticks)),
-        asks=tuple(sorted(sides[Side.SELL], key=lambda level: level.price_ticks)),
+        bids=tuple(bids[:depth]),
+        asks=tuple(asks[:depth]),
+        complete=len(bids) <= depth and len(asks) <= depth,
     )
 
 
@@ -152,6 +161,9 @@ def list_trades(symbol: str, *, before: int | None = None, limit: int = 100) -> 
     fills = Fill.objects.filter(contract_id=contract.id).order_by("-trade_no")
     if before is not None:
         fills = fills.filter(trade_no__lt=before)
+    page = list(fills[: min(limit, MAX_PAGE)])
+    reversals = FillReversal.objects.filter(fill_id__in=[fill.id for fill in page])
+    taken_back = set(reversals.values_list("fill_id", flat=True))
     return [
         TradeView(
             symbol=symbol,
@@ -161,8 +173,9 @@ def list_trades(symbol: str, *, before: int | None = None, limit: int = 100) -> 
             lots=fill.lots,
             taker_side=Side(fill.taker_side),
             executed_at=fill.executed_at,
+            reversed=fill.id in taken_back,
         )
-        for fill in fills[: min(limit, MAX_PAGE)]
+        for fill in page
     ]
 
 
@@ -173,6 +186,7 @@ def _view(contract: Contract, figures: ContractMarket | None) -> ContractView:
         symbol=contract.symbol,
         product_code=contract.product.code,
         state=contract.state,
+        state_reason=contract.state_reason,
         delivery_start=contract.delivery_start,
         delivery_end=contract.delivery_end,
         gate_open=contract.gate_open,

@@ -12,11 +12,16 @@ from django.db.models import Count, F, Q, Sum
 from exchange.errors import OfferNotFound
 from exchange.matching.lifecycle import OrderStatus
 from exchange.models import Offer, Order
+from exchange.offer_orders import schedule_of
+from exchange.offer_schedule import Curve, describe_weekdays
 
 
 @dataclass(frozen=True, slots=True)
 class OfferView:
-    """An offer. `lots` in each window; `sold_lots` and `open_lots` over all its windows."""
+    """An offer. `lots` in each window; `sold_lots` and `open_lots` over all its windows.
+
+    `curve` has its price by the UTC hour of a window's start, `price_ticks` is the lowest; `weekdays` from 0, Monday.
+    """
 
     id: int
     provider_id: int
@@ -25,14 +30,21 @@ class OfferView:
     window_seconds: int
     first_delivery: datetime
     last_delivery: datetime
+    weekdays: frozenset[int]
     lots: int
     price_ticks: int
+    curve: Curve
     state: str
     created_at: datetime
     created_by: str
     open_orders: int
     sold_lots: int
     open_lots: int
+
+    @property
+    def days(self) -> str:
+        """The weekdays in words."""
+        return describe_weekdays(self.weekdays)
 
 
 def list_offers(
@@ -79,6 +91,7 @@ def _views(offers: list[Offer]) -> list[OfferView]:
     views = []
     for offer in offers:
         row: Mapping[str, Any] = figures.get(offer.id, {})
+        schedule = schedule_of(offer)
         views.append(
             OfferView(
                 id=offer.id,
@@ -88,8 +101,10 @@ def _views(offers: list[Offer]) -> list[OfferView]:
                 window_seconds=offer.window_seconds,
                 first_delivery=offer.first_delivery,
                 last_delivery=offer.last_delivery,
+                weekdays=schedule.weekdays,
                 lots=offer.lots,
                 price_ticks=offer.price_ticks,
+                curve=schedule.curve,
                 state=offer.state,
                 created_at=offer.created_at,
                 created_by=offer.created_by,

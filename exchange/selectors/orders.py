@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from exchange.errors import OrderNotFound
 from exchange.matching.lifecycle import OrderStatus
-from exchange.matching.types import Side, TimeInForce
+from exchange.matching.types import OrderType, PostOnly, SelfTrade, Side, TimeInForce
 from exchange.models import Contract, Fill, Intake, IntakeKind, IntakeResult, Order
 from exchange.rows import product_terms
+from exchange.selectors.own_orders import asked_budget, get_order_id
 
 MAX_PAGE = 1_000
 
@@ -33,7 +34,12 @@ class OrderView:
     tick_micros: int
     lots: int
     remaining_lots: int
+    order_type: OrderType
+    budget_micros: int | None
     time_in_force: TimeInForce
+    expires_at: datetime | None
+    post_only: PostOnly
+    self_trade: SelfTrade
     overage_permille: int
     status: OrderStatus
     close_reason: str
@@ -81,7 +87,7 @@ def list_orders(
     limit: int = 100,
 ) -> list[OrderView]:
     """Decided orders, newest first; of one party, or of all for an operator. `before` an order id, to page on."""
-    rows = Order.objects.order_by("-id")
+    rows = _orders().order_by("-id")
     if party_id is not None:
         rows = rows.filter(party_id=party_id)
     if symbol is not None:
@@ -102,11 +108,11 @@ def get_order(party_id: int, order_id: int) -> OrderView:
 
     Raises `OrderNotFound`, also for somebody else's.
     """
-    row = Order.objects.filter(id=order_id, party_id=party_id).first()
+    row = _orders().filter(id=order_id, party_id=party_id).first()
     if row is not None:
         return _view(row, _names([row.contract_id])[row.contract_id])
     placed = Intake.objects.filter(seq=order_id, kind=IntakeKind.PLACE_ORDER, party_id=party_id).first()
-    if placed is None:
+    if placed is None or placed.contract_id is None:
         raise OrderNotFound(f"There is no order {order_id}.", order_id=str(order_id))
     failures = IntakeResult.objects.filter(seq=order_id, result__status="failed").values_list("result__code", flat=True)
     return _without_row(placed, party_id, _names([placed.contract_id])[placed.contract_id], failures.first())
@@ -114,12 +120,7 @@ def get_order(party_id: int, order_id: int) -> OrderView:
 
 def find_order_by_client_id(party_id: int, client_order_id: str) -> OrderView:
     """An own order by the id its owner gave it. Raises `OrderNotFound`."""
-    seq = (
-        Intake.objects.filter(party_id=party_id, client_order_id=client_order_id).values_list("seq", flat=True).first()
-    )
-    if seq is None:
-        raise OrderNotFound(f"There is no order {client_order_id!r}.", client_order_id=client_order_id)
-    return get_order(party_id, seq)
+    return get_order(party_id, get_order_id(party_id, client_order_id))
 
 
 def list_fills(
@@ -143,12 +144,16 @@ def list_fills(
     return [_fill(row, names[row.contract_id], party_id) for row in found]
 
 
+def _orders() -> QuerySet[Order]:
+    return Order.objects.annotate(budget_micros=asked_budget())
+
+
 def _names(contract_ids: Iterable[int]) -> dict[int, _Names]:
     contracts = Contract.objects.select_related("terms").filter(id__in=set(contract_ids))
     return {contract.id: _Names(contract.symbol, product_terms(contract).tick_micros) for contract in contracts}
 
 
-def _view(row: Order, names: _Names) -> OrderView:
+def _view(row: Any, names: _Names) -> OrderView:
     return OrderView(
         id=row.id,
         symbol=names.symbol,
@@ -158,7 +163,12 @@ def _view(row: Order, names: _Names) -> OrderView:
         tick_micros=names.tick_micros,
         lots=row.lots,
         remaining_lots=row.remaining_lots,
+        order_type=OrderType(row.order_type),
+        budget_micros=row.budget_micros,
         time_in_force=TimeInForce(row.time_in_force),
+        expires_at=row.expires_at,
+        post_only=PostOnly(row.post_only),
+        self_trade=SelfTrade(row.self_trade),
         overage_permille=row.overage_permille,
         status=OrderStatus(row.status),
         close_reason=row.close_reason,
@@ -180,7 +190,12 @@ def _without_row(placed: Intake, party_id: int, names: _Names, failure: str | No
         tick_micros=names.tick_micros,
         lots=payload["lots"],
         remaining_lots=payload["lots"],
+        order_type=OrderType(payload.get("order_type", OrderType.LIMIT)),
+        budget_micros=payload.get("budget_micros"),
         time_in_force=TimeInForce(payload["time_in_force"]),
+        expires_at=datetime.fromisoformat(payload["expires_at"]) if payload.get("expires_at") else None,
+        post_only=PostOnly(payload.get("post_only", PostOnly.NO)),
+        self_trade=SelfTrade(payload.get("self_trade", SelfTrade.CANCEL_NEWEST)),
         overage_permille=payload["overage_permille"],
         status=OrderStatus.PENDING if failure is None else OrderStatus.REJECTED,
         close_reason=failure or "",

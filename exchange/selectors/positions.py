@@ -7,20 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Case, Count, DecimalField, F, Q, Sum, Value, When
+from django.db.models.functions import Cast
 
-from exchange.models import Contract, ContractState, Fill, Qualification
-from exchange.rows import find_contract, product_terms
+from exchange.models import OPEN_STATES, Contract, Qualification
+from exchange.rows import find_contract, product_terms, standing_fills
 from ledger.models import Party
 from ledger.money import div_ceil
 
 SUMMED = ("lots", "tokens", "notional", "buyer_fee", "bond", "overage_tokens", "overage_hold")
-BEFORE_GATE = frozenset({ContractState.LISTED, ContractState.TRADING, ContractState.HALTED})
+_WIDE: DecimalField[Any, Any] = DecimalField(max_digits=40, decimal_places=0)  # beyond 64 bits
+BEFORE_GATE = frozenset(OPEN_STATES)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The unit of delivery and settlement. Amounts in micros; fee rates in ppm, as stored with the fills."""
+    """The unit of delivery and settlement. Amounts in micros.
+
+    `provider_fee_picos` is the provider's fee if all of the notional is paid, exact, in millionths of a micro: the sum
+    of each fill's notional times its own rate in ppm.
+    """
 
     contract_id: int
     symbol: str
@@ -33,8 +39,7 @@ class Position:
     tokens: int
     notional: int
     buyer_fee: int
-    buyer_fee_ppm: int
-    provider_fee_ppm: int
+    provider_fee_picos: int
     bond: int
     overage_tokens: int
     overage_hold: int
@@ -83,7 +88,10 @@ class DeliveryInstruction:
 def list_positions(
     *, contract_id: int | None = None, buyer_id: int | None = None, provider_id: int | None = None
 ) -> list[Position]:
-    """Positions with both parties, by contract, buyer and provider. For settlement and operators, not for parties."""
+    """Positions with both parties, by contract, buyer and provider; fills that were taken back are in none.
+
+    For settlement and operators, not for parties.
+    """
     wanted = {"contract_id": contract_id, "buyer_id": buyer_id, "provider_id": provider_id}
     return _pool(Q(**{name: value for name, value in wanted.items() if value is not None}))
 
@@ -127,14 +135,13 @@ def list_delivery_instructions(symbol: str, party_id: int) -> list[DeliveryInstr
 
 
 def _pool(wanted: Q) -> list[Position]:
-    pooled = Fill.objects.filter(wanted).values("contract_id", "buyer_id", "provider_id")
+    pooled = standing_fills().filter(wanted).values("contract_id", "buyer_id", "provider_id")
     rows = cast(
         list[dict[str, Any]],
         pooled.annotate(
             sum_fills=Count("id"),
             **{f"sum_{name}": Sum(name) for name in SUMMED},
-            buyer_fee_ppm=Max("buyer_fee_ppm"),
-            provider_fee_ppm=Max("provider_fee_ppm"),
+            sum_picos=Sum(Cast("notional", _WIDE) * F("provider_fee_ppm")),
         ).order_by("contract_id", "buyer_id", "provider_id"),
     )
     parties = {row[side] for row in rows for side in ("buyer_id", "provider_id")}
@@ -149,8 +156,7 @@ def _pool(wanted: Q) -> list[Position]:
             provider_id=row["provider_id"],
             provider_code=codes[row["provider_id"]],
             fills=row["sum_fills"],
-            buyer_fee_ppm=row["buyer_fee_ppm"],
-            provider_fee_ppm=row["provider_fee_ppm"],
+            provider_fee_picos=int(row["sum_picos"]),
             **{name: int(row[f"sum_{name}"]) for name in SUMMED},
         )
         for row in rows
@@ -173,9 +179,14 @@ def _own(contract: Contract, bought: bool, other: str | None, positions: Iterabl
 
 
 def _access(contract: Contract, provider_ids: set[int]) -> dict[int, Qualification]:
-    """Each provider's latest qualification for the product."""
-    rows = Qualification.objects.filter(product_id=contract.product_id, provider_id__in=provider_ids).order_by("id")
-    return {row.provider_id: row for row in rows}
+    """Each provider's qualification for the product: the latest of those for the time of delivery, if there are any.
+
+    One that was revoked or ran out since still says where what was sold is delivered.
+    """
+    rows = Qualification.objects.filter(product_id=contract.product_id, provider_id__in=provider_ids)
+    at = contract.delivery_start
+    covers = Case(When(valid_from__lte=at, valid_until__gt=at, then=Value(1)), default=Value(0))
+    return {row.provider_id: row for row in rows.order_by(covers, "id")}
 
 
 def _instruction(contract: Contract, position: Position, access: Qualification | None) -> DeliveryInstruction:

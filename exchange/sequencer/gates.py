@@ -10,27 +10,62 @@ from collections.abc import Sequence
 from django.db.models import F, Sum
 
 from exchange.gate_record import Obligation, Traded, choose_reference, obligations_hash
-from exchange.models import Contract, ContractState, Fill, IntakeKind
-from exchange.rows import product_terms
+from exchange.models import Contract, ContractState, IntakeKind
+from exchange.rows import product_terms, standing_fills
 from exchange.selectors.positions import list_positions
-from exchange.sequencer.batch import GateFigures
 from exchange.sequencer.intake import WaitingCommand
+from exchange.sequencer.outcome import GateFigures
+
+ALONE = frozenset({IntakeKind.CANCEL_CONTRACT, IntakeKind.DEFAULT_PROVIDER, IntakeKind.BUST_FILL})
 
 
 def cut_batch(waiting: Sequence[WaitingCommand]) -> Sequence[WaitingCommand]:
-    """The commands to decide next: closures lead a batch, and one further back ends it."""
+    """The commands to decide next, of some that wait in order; none when only a part of one bundle was given.
+
+    Closures lead a batch, and one further back ends it. What undoes trades has a batch of its own, since it too is
+    decided on what is durable. A bundle is not parted.
+    """
+    end = _before_change(waiting)
+    while end and waiting[end - 1].bundle_left:
+        end -= 1
+    return waiting[:end]
+
+
+def split_bundles(commands: Sequence[WaitingCommand]) -> list[Sequence[WaitingCommand]]:
+    """Commands by what must be decided together."""
+    ends = [place for place, command in enumerate(commands, start=1) if not command.bundle_left]
+    return [commands[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def split_batches(commands: Sequence[WaitingCommand], size: int) -> list[Sequence[WaitingCommand]]:
+    """Commands by the batches that write them, of about that size and no bundle parted; of none, one empty batch."""
+    batches, start = [], 0
+    for end, command in enumerate(commands, start=1):
+        if end - start >= size and not command.bundle_left:
+            batches.append(commands[start:end])
+            start = end
+    if start < len(commands) or not batches:
+        batches.append(commands[start:])
+    return batches
+
+
+def _before_change(waiting: Sequence[WaitingCommand]) -> int:
     leading = True
     for place, command in enumerate(waiting):
+        if command.kind in ALONE:
+            return max(1, place)
         if command.kind is not IntakeKind.CLOSE_GATE:
             leading = False
         elif not leading:
-            return waiting[:place]
-    return waiting
+            return place
+    return len(waiting)
 
 
 def read_gates(commands: Sequence[WaitingCommand]) -> dict[int, GateFigures]:
     """The figures of every gate that the batch closes."""
-    closing = [command.contract_id for command in commands if command.kind is IntakeKind.CLOSE_GATE]
+    closing = [
+        each.contract_id for each in commands if each.kind is IntakeKind.CLOSE_GATE and each.contract_id is not None
+    ]
     if not closing:
         return {}
     contracts = Contract.objects.select_related("product", "terms").filter(id__in=closing)
@@ -64,9 +99,11 @@ def _obligations(contract_id: int) -> list[Obligation]:
 
 
 def _traded(contract_id: int) -> Traded:
-    """A party's trades with itself never happen, so all trades count."""
-    sums = Fill.objects.filter(contract_id=contract_id).aggregate(
-        traded_lots=Sum("lots"), traded_ticks=Sum(F("lots") * F("price_ticks"))
+    """All that stand: parties that belong together never trade with each other."""
+    sums = (
+        standing_fills()
+        .filter(contract_id=contract_id)
+        .aggregate(traded_lots=Sum("lots"), traded_ticks=Sum(F("lots") * F("price_ticks")))
     )
     return Traded(int(sums["traded_lots"] or 0), int(sums["traded_ticks"] or 0))
 

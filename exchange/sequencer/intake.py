@@ -9,29 +9,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from msgspec.json import decode as _from_json
+from psycopg.types.numeric import Int2, Int8
 
 from exchange.errors import ClientOrderIdConflict
-from exchange.models import Intake, IntakeKind
+from exchange.models import OPEN_STATES, Contract, Intake, IntakeKind, SequencerState
+from exchange.order_stamps import asked_difference
+from ledger.packing import packed_cursor
 
 INTAKE_LOCK = 0x544F_4B49  # any number that nothing else in this database locks
 INTAKE_CHANNEL = "exchange_intake"
+_KINDS = {kind.value: kind for kind in IntakeKind}
+MAX_BUNDLE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A validated command on its way into the line. `payload` is JSON-safe."""
+    """A validated command on its way into the line. `payload` is JSON-safe.
+
+    It goes to the shard of its contract; `shard` is for a command that names none.
+    """
 
     kind: IntakeKind
-    contract_id: int
+    contract_id: int | None
     actor: str
     payload: Mapping[str, Any]
     party_id: int | None = None
     client_order_id: str | None = None
+    shard: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +57,41 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCommand:
-    """A command as the sequencer takes it from the line."""
+    """A command as the sequencer takes it from the line; `bundle_left` more of its bundle follow."""
 
     seq: int
     kind: IntakeKind
-    contract_id: int
+    contract_id: int | None
     party_id: int | None
     actor: str
     client_order_id: str | None
     payload: Mapping[str, Any]
+    bundle_left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The first use of a client_order_id."""
+
+    contract_id: int | None
+    payload: Mapping[str, Any]
+    seq: int
+
+    def check_same(self, submission: Submission) -> None:
+        """Raises `ClientOrderIdConflict`."""
+        if self.contract_id != submission.contract_id:
+            raise _conflict(submission, "contract")
+        if (field := asked_difference(self.payload, submission.payload)) is not None:
+            raise _conflict(submission, field)
 
 
 def find_repeat(submission: Submission) -> Submitted | None:
     """The earlier use of a client_order_id by its party, if any. Raises `ClientOrderIdConflict` for other content."""
-    if submission.client_order_id is None:
+    claim = _claims([submission]).get(_key(submission))
+    if claim is None:
         return None
-    first = Intake.objects.filter(party_id=submission.party_id, client_order_id=submission.client_order_id).first()
-    if first is None:
-        return None
-    if first.contract_id != submission.contract_id:
-        raise _conflict(submission, "contract")
-    for field in sorted(first.payload.keys() | submission.payload.keys()):
-        if first.payload.get(field) != submission.payload.get(field):
-            raise _conflict(submission, field)
-    return Submitted(first.seq, repeated=True)
+    claim.check_same(submission)
+    return Submitted(claim.seq, repeated=True)
 
 
 def submit(submission: Submission, *, now: datetime) -> Submitted:
@@ -87,43 +111,140 @@ def submit_all(submissions: Sequence[Submission], *, now: datetime) -> list[int]
         return _append(submissions, now)
 
 
+def submit_bundle(submissions: Sequence[Submission], *, now: datetime) -> list[Submitted | ClientOrderIdConflict]:
+    """Put orders, amendments and cancels into the line in one piece; an answer for each, in order.
+
+    At most `MAX_BUNDLE` of them. Each shard decides its part in one transaction. An item whose client_order_id was used
+    before, in the line or further up in the bundle, is a repeat or a conflict by itself, and is not put in again.
+    """
+    if len(submissions) > MAX_BUNDLE:
+        raise ValueError(f"A bundle has at most {MAX_BUNDLE} commands, not {len(submissions)}.")
+    with transaction.atomic():
+        lock_line()
+        found = find_repeats(submissions)
+        fresh = [place for place, each in enumerate(found) if each == place]
+        numbers = dict(zip(fresh, _append([submissions[place] for place in fresh], now, bundled=True), strict=True))
+    return [
+        Submitted(numbers[each], repeated=each != place) if isinstance(each, int) else each
+        for place, each in enumerate(found)
+    ]
+
+
+def find_repeats(submissions: Sequence[Submission]) -> list[int | Submitted | ClientOrderIdConflict]:
+    """What each item of a bundle is: the place in it where it first stands (its own if it is new), or where it was
+    before in the line, or a conflict with either.
+    """
+    claims = _claims(submissions)
+    found: list[int | Submitted | ClientOrderIdConflict] = []
+    places: dict[tuple[int | None, str | None], int] = {}
+    for place, submission in enumerate(submissions):
+        key = _key(submission)
+        claim = claims.get(key)
+        try:
+            if claim is not None:
+                claim.check_same(submission)
+        except ClientOrderIdConflict as conflict:
+            found.append(conflict)
+            continue
+        if claim is None:
+            found.append(place)
+            if submission.client_order_id is not None:
+                claims[key], places[key] = _Claim(submission.contract_id, submission.payload, seq=0), place
+        else:
+            found.append(places[key] if key in places else Submitted(claim.seq, repeated=True))
+    return found
+
+
+def submit_to_shards(submission: Submission, *, now: datetime) -> list[int]:
+    """Put a command that names no contract into the line of every shard that has contracts in trade; its numbers."""
+    trading = Contract.objects.filter(state__in=OPEN_STATES).values_list("shard", flat=True).distinct()
+    shards = sorted(trading) or [1]
+    return submit_all([replace(submission, shard=shard) for shard in shards], now=now)
+
+
+def waiting_commands() -> QuerySet[Intake]:
+    """What no sequencer has decided, as far as each had come a moment ago: never too little."""
+    cursors = SequencerState.objects.values_list("shard", "cursor")
+    return Intake.objects.filter(reduce(or_, (Q(shard=shard, seq__gt=cursor) for shard, cursor in cursors)))
+
+
 def lock_line() -> None:
     """Keep everybody else from taking a number until the caller's transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [INTAKE_LOCK])
 
 
-def fetch_waiting(limit: int) -> list[WaitingCommand]:
-    """The next commands the sequencer has not decided, in order."""
-    with connection.cursor() as cursor:
+def fetch_waiting(limit: int, shard: int = 1) -> list[WaitingCommand]:
+    """The next commands the shard's sequencer has not decided, in order."""
+    with packed_cursor() as cursor:
         cursor.execute(
             """
-            SELECT seq, kind, contract_id, party_id, actor, client_order_id, payload::text
+            SELECT seq, kind, contract_id, party_id, actor, client_order_id, payload::text, bundle_left
               FROM exchange_intake
-             WHERE seq > (SELECT cursor FROM exchange_sequencerstate WHERE shard = 1)
-             ORDER BY seq LIMIT %s
+             WHERE shard = %s::smallint
+               AND seq > (SELECT cursor FROM exchange_sequencerstate WHERE shard = %s::smallint)
+             ORDER BY seq LIMIT %s::bigint
             """,
-            [limit],
+            [Int2(shard), Int2(shard), Int8(limit)],
+            binary=True,
         )
-        return [
-            WaitingCommand(seq, IntakeKind(kind), contract_id, party_id, actor, client_order_id, json.loads(payload))
-            for seq, kind, contract_id, party_id, actor, client_order_id, payload in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    # All payloads as one document: the parser's start costs as much as a small payload.
+    payloads = _from_json(f"[{','.join([row[6] for row in rows])}]")
+    return [
+        WaitingCommand(seq, _KINDS[kind], contract_id, party_id, actor, client_id, payload, left)
+        for (seq, kind, contract_id, party_id, actor, client_id, _, left), payload in zip(rows, payloads, strict=True)
+    ]
 
 
-def _append(submissions: Sequence[Submission], now: datetime) -> list[int]:
+def _key(submission: Submission) -> tuple[int | None, str | None]:
+    return submission.party_id, submission.client_order_id
+
+
+def _claims(submissions: Sequence[Submission]) -> dict[tuple[int | None, str | None], _Claim]:
+    """The first uses of the client_order_ids that these commands carry, as far as they are in the line."""
+    wanted = [each for each in submissions if each.client_order_id is not None]
+    if not wanted:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO exchange_intake (kind, contract_id, party_id, actor, client_order_id, payload, received_at)
-            SELECT kind, contract_id, party_id, actor, client_order_id, payload::jsonb, %s
-              FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
-                   WITH ORDINALITY AS new(kind, contract_id, party_id, actor, client_order_id, payload, place)
+            SELECT line.party_id, line.client_order_id, line.contract_id, line.payload::text, line.seq
+              FROM unnest(%s::bigint[], %s::text[]) AS asked(party_id, client_order_id)
+              JOIN exchange_intake AS line USING (party_id, client_order_id)
+            """,
+            [[each.party_id for each in wanted], [each.client_order_id for each in wanted]],
+        )
+        return {
+            (party_id, client_order_id): _Claim(contract_id, json.loads(payload), seq)
+            for party_id, client_order_id, contract_id, payload, seq in cursor.fetchall()
+        }
+
+
+def _append(submissions: Sequence[Submission], now: datetime, *, bundled: bool = False) -> list[int]:
+    """Commands follow each other within their shard in the order given."""
+    if not submissions:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO exchange_intake (received_at, shard, bundle_left, kind, contract_id, party_id, actor,
+                                         client_order_id, payload)
+            SELECT %s, shard,
+                   CASE WHEN %s THEN count(*) OVER (PARTITION BY shard ORDER BY place DESC) - 1 ELSE 0 END,
+                   kind, contract_id, party_id, actor, client_order_id, payload::jsonb
+              FROM (SELECT new.*, coalesce(contract.shard, new.chosen) AS shard
+                      FROM unnest(%s::smallint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
+                                  %s::text[]) WITH ORDINALITY
+                           AS new(chosen, kind, contract_id, party_id, actor, client_order_id, payload, place)
+                      LEFT JOIN exchange_contract AS contract ON contract.id = new.contract_id) AS placed
              ORDER BY place
             RETURNING seq
             """,
             [
                 now,
+                bundled,
+                [submission.shard for submission in submissions],
                 [submission.kind.value for submission in submissions],
                 [submission.contract_id for submission in submissions],
                 [submission.party_id for submission in submissions],

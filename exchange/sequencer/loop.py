@@ -1,4 +1,4 @@
-"""The one writer of the book.
+"""The one writer of a shard's books.
 
 It holds an advisory lock on the very connection it writes on, and raises its shard's epoch when it takes over; every
 batch compares the epoch in its own transaction. So a second sequencer waits, and one that was cut off and does not know
@@ -7,50 +7,59 @@ it cannot write. Memory is kept only over committed batches: after anything else
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import psycopg
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from exchange.clearing.drafts import draft_batch
 from exchange.clearing.terms import MAX_BATCH_COMMANDS
-from exchange.matching.types import Side
-from exchange.models import IntakeKind, SequencerBatch, SequencerState
-from exchange.qualifications import qualified_pairs
-from exchange.sequencer.answers import failed
-from exchange.sequencer.batch import BatchRun, Outcome
-from exchange.sequencer.funds import Funds
-from exchange.sequencer.gates import cut_batch, read_gates
-from exchange.sequencer.intake import INTAKE_CHANNEL, WaitingCommand, fetch_waiting
+from exchange.sequencer.decide import Poisoned, decide
+from exchange.sequencer.gates import cut_batch, split_batches, split_bundles
+from exchange.sequencer.intake import WaitingCommand, fetch_waiting
+from exchange.sequencer.lease import Counters, Superseded, lock_state, try_to_take
+from exchange.sequencer.outcome import Outcome
+from exchange.sequencer.poison import reason_of, write_set_aside
+from exchange.sequencer.prepare import prepare
+from exchange.sequencer.run import BatchRun
 from exchange.sequencer.state import Market, restore_market
-from exchange.sequencer.writer import RESULTS_CHANNEL, write_outcome
+from exchange.sequencer.timers import BrokenTimer, Timer, read_due, read_next_due
+from exchange.sequencer.writer import Batch, write_batch
 from ledger import journal
 from ledger.chart import AccountKey
 from ledger.clock import Clock
+from ledger.packing import one_pipeline, packed_cursor
+from ledger.selectors.parties import has_house
 
-ACTOR = "sequencer"
-SHARD = 1
-SEQUENCER_LOCK = 0x544F_4B53  # any number that nothing else in this database locks
 IDLE_SECONDS_MAX = 0.5  # a lost notification costs this much
+IDLE_SECONDS_MIN = 0.01
 RETRY_SECONDS = 0.5
+BATCH_COMMANDS = 512  # decided while the database writes the ones before
+BATCHES_PER_COLLECTION = 256
 
 log = logging.getLogger(__name__)
 
 
-class Superseded(Exception):
-    """Another sequencer has taken over the shard."""
+_STARTS_OVER = (OperationalError, InterfaceError, psycopg.OperationalError, Superseded)
 
 
 class Sequencer:
-    """Takes what waits, at most `max_batch` commands, and makes it durable in one transaction."""
+    """Takes what waits in a shard's line, at most `max_batch` commands, and makes it durable in one transaction.
 
-    def __init__(self, clock: Clock, *, max_batch: int = MAX_BATCH_COMMANDS) -> None:
+    One that has its process to itself (`owns_process`) keeps the garbage collector away from its books.
+    """
+
+    def __init__(
+        self, clock: Clock, shard: int = 1, *, max_batch: int = MAX_BATCH_COMMANDS, owns_process: bool = False
+    ) -> None:
         self._clock = clock
+        self._shard = shard
         self._max_batch = max_batch
+        self._owns_process = owns_process
         self._epoch = 0
         self._market: Market | None = None
         self._accounts = journal.AccountMemory()
@@ -59,10 +68,11 @@ class Sequencer:
         """Work until `stop` is set; a lost connection costs a rebuild, not the process."""
         while not stop.is_set():
             try:
-                if self.take_over(stop):
+                if self.take_over(stop) and _await_house(stop):
+                    self._remember()
                     self._work(stop)
-            except (OperationalError, InterfaceError, psycopg.OperationalError, Superseded) as error:
-                log.warning("sequencer starts over: %s", error)
+            except _STARTS_OVER as error:
+                log.warning("sequencer of shard %s starts over: %s", self._shard, error)
                 self.let_go()
                 stop.wait(RETRY_SECONDS)
         self.let_go()
@@ -70,133 +80,197 @@ class Sequencer:
     def take_over(self, stop: threading.Event) -> bool:
         """Wait for the lock, then begin a new epoch. False when told to stop before."""
         while not stop.is_set():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [SEQUENCER_LOCK])
-                (locked,) = cursor.fetchone()
-                if not locked:
-                    stop.wait(RETRY_SECONDS)
-                    continue
-                cursor.execute(
-                    "UPDATE exchange_sequencerstate SET epoch = epoch + 1 WHERE shard = %s RETURNING epoch", [SHARD]
-                )
-                (self._epoch,) = cursor.fetchone()
-                cursor.execute(f"LISTEN {INTAKE_CHANNEL}")
-            self._market = None
-            log.info("sequencer runs, epoch %s", self._epoch)
-            return True
+            epoch = try_to_take(self._shard)
+            if epoch is not None:
+                self._epoch, self._market = epoch, None
+                log.info("sequencer of shard %s runs, epoch %s", self._shard, epoch)
+                return True
+            stop.wait(RETRY_SECONDS)
         return False
 
     def let_go(self) -> None:
         """Give up lock, connection and memory."""
-        self._market = None
+        self._forget()
         connection.close()
 
     def step(self) -> int:
-        """Decide one batch; the number of its commands, 0 when none waits."""
-        commands = cut_batch(fetch_waiting(self._max_batch))
-        if not commands:
-            return 0
-        try:
-            self._commit(commands)
-        except (OperationalError, InterfaceError, Superseded):
-            raise
-        except Exception:
-            log.exception("batch from %s to %s failed", commands[0].seq, commands[-1].seq)
-            self._commit_each(commands)
-        return len(commands)
+        """Decide one batch: how many commands and timers it had, 0 when there was nothing to do."""
+        commands = self._next_commands()
+        if commands or self._is_due():
+            return self._commit_what_can_be(commands)
+        return 0
+
+    def _remember(self) -> None:
+        """Read all books before the first command comes, and leave them out of every garbage collection."""
+        self._market = restore_market(self._shard)
+        self._market.load_all(self._shard)
+        if self._owns_process:
+            gc.disable()
+            gc.collect()
+            gc.freeze()
+
+    def _forget(self) -> None:
+        self._market = None
+        if self._owns_process:  # queues are cycles: nobody else would free them
+            gc.unfreeze()
+            gc.collect()
 
     def _work(self, stop: threading.Event) -> None:
+        batches = 0
         while not stop.is_set():
-            if not self.step():
-                _wait_for_commands()
+            done = self.step()
+            batches += 1
+            if self._owns_process and (not done or not batches % BATCHES_PER_COLLECTION):
+                gc.collect(0)
+            if not done:
+                _wait_for_commands(self._seconds_to_rest())
 
-    def _commit_each(self, commands: Sequence[WaitingCommand]) -> None:
-        """One command a batch, so that the one that cannot be processed stops nobody behind it."""
-        for command in commands:
+    def _seconds_to_rest(self) -> float:
+        due_at = self._market.next_due if self._market is not None else None
+        if due_at is None:
+            return IDLE_SECONDS_MAX
+        return min(IDLE_SECONDS_MAX, max(IDLE_SECONDS_MIN, (due_at - self._clock.now()).total_seconds()))
+
+    def _next_commands(self) -> Sequence[WaitingCommand]:
+        waiting = fetch_waiting(self._max_batch, self._shard)
+        commands = cut_batch(waiting)
+        if waiting and not commands:  # one bundle, longer than a batch
+            commands = fetch_waiting(len(waiting) + waiting[-1].bundle_left, self._shard)
+        return commands
+
+    def _is_due(self) -> bool:
+        """Whether time alone has something to decide. It looks without a lock: nobody else closes what is due."""
+        if self._market is None:
+            if not has_house():
+                return False
+            self._market = restore_market(self._shard)
+        now = self._clock.now()
+        if self._market.next_due is None or now < self._market.next_due:
+            return False
+        if read_due(self._shard, now, 1):
+            return True
+        self._market.next_due = read_next_due(self._shard)
+        return False
+
+    def _commit_what_can_be(self, commands: Sequence[WaitingCommand]) -> int:
+        """Commit a batch without the commands that cannot be processed, so that they stop nobody behind them.
+
+        Where nobody says which command it was, bundles and commands are tried one by one.
+        """
+        set_aside: dict[int, str] = {}
+        while True:
             try:
-                self._commit([command])
-            except (OperationalError, InterfaceError, Superseded):
+                return self._commit(commands, set_aside)
+            except (*_STARTS_OVER, BrokenTimer):
                 raise
-            except Exception:
-                log.exception("command %s set aside", command.seq)
-                self._set_aside(command)
+            except Exception as error:
+                log.exception("batch of shard %s failed", self._shard)
+                self._forget()
+                if isinstance(error, Poisoned):
+                    set_aside[error.seq] = reason_of(error)
+                elif len(bundles := split_bundles(commands)) > 1:
+                    return sum(self._commit_what_can_be(bundle) for bundle in bundles)
+                elif len(set_aside) < len(commands):
+                    set_aside = {command.seq: reason_of(error) for command in commands}
+                else:
+                    raise
 
     @transaction.atomic(durable=True)
-    def _commit(self, commands: Sequence[WaitingCommand]) -> None:
+    def _commit(self, commands: Sequence[WaitingCommand], set_aside: Mapping[int, str]) -> int:
         """The whole batch in one transaction. Memory is put back only when nothing went wrong."""
         market, self._market = self._market, None
         now = self._clock.now()
         head = journal.lock_head()
-        state = self._lock_state(commands)
+        counters = lock_state(self._shard, self._epoch, commands)
+        now = max(now, counters.last_ran_at or now)
         if market is None:
-            market = restore_market()
-        outcome = self._decide(market, commands, state, now)
-        batch = _Batch(state.last_batch + 1, commands, now, head.version)
-        transaction_id = _post(market, outcome, batch, self._accounts)
-        write_outcome(outcome, batch_no=batch.no, now=now)
-        self._advance(batch, state.last_fill + len(outcome.fills), transaction_id)
-        market.forget_closed()
+            market = restore_market(self._shard)
+        timers = self._due(market, now)
+        if len(timers) == MAX_BATCH_COMMANDS:  # all that is due comes before any command
+            commands = []
+        if commands or timers:
+            accounts = self._accounts.take(head.version)
+            run = prepare(
+                market,
+                commands,
+                timers,
+                shard=self._shard,
+                accounts=accounts,
+                first_fill=counters.last_fill + 1,
+                now=now,
+            )
+            version = self._write(run, commands, timers, set_aside, counters, head, accounts)
+            transaction.on_commit(lambda: self._accounts.keep(accounts, version))
+            if timers:
+                market.next_due = read_next_due(self._shard)
+            market.forget_closed()
         transaction.on_commit(lambda: self._keep(market))
+        return len(commands) + len(timers)
 
     def _keep(self, market: Market) -> None:
         self._market = market
 
-    @transaction.atomic(durable=True)
-    def _set_aside(self, command: WaitingCommand) -> None:
-        head = journal.lock_head()
-        state = self._lock_state([command])
-        batch = _Batch(state.last_batch + 1, [command], self._clock.now(), head.version)
-        write_outcome(Outcome(answers={command.seq: failed()}), batch_no=batch.no, now=batch.now)
-        self._advance(batch, state.last_fill, None)
+    def _due(self, market: Market, now: datetime) -> list[Timer]:
+        if market.next_due is None or now < market.next_due:
+            return []
+        return read_due(self._shard, now, MAX_BATCH_COMMANDS)
 
-    def _lock_state(self, commands: Sequence[WaitingCommand]) -> SequencerState:
-        state = SequencerState.objects.select_for_update().get(shard=SHARD)
-        if state.epoch != self._epoch or state.cursor >= commands[0].seq:
-            raise Superseded(f"epoch {state.epoch} at {state.cursor} instead of {self._epoch}")
-        return state
+    def _write(
+        self,
+        run: BatchRun,
+        commands: Sequence[WaitingCommand],
+        timers: Sequence[Timer],
+        set_aside: Mapping[int, str],
+        counters: Counters,
+        head: journal.Head,
+        accounts: dict[AccountKey, journal.AccountState],
+    ) -> int:
+        """Decide and write in batches: PostgreSQL works on one while the next is decided. Gives the head's version."""
+        with packed_cursor() as cursor, one_pipeline(cursor):
+            for part in split_batches(commands, BATCH_COMMANDS):
+                aside = {command.seq: set_aside[command.seq] for command in part if command.seq in set_aside}
+                outcome = decide(run, part, timers=timers, set_aside=aside)
+                batch = self._batch(part, counters, outcome, run.now, head)
+                head = write_batch(outcome, batch, run.drafts(batch.no), accounts)
+                write_set_aside(outcome, batch)
+                counters = replace(counters, cursor=batch.last_seq, last_batch=batch.no, last_fill=batch.last_fill)
+                run.begin_batch()
+                timers = ()
+        return head.version
 
-    def _decide(
-        self, market: Market, commands: Sequence[WaitingCommand], state: SequencerState, now: datetime
-    ) -> Outcome:
-        market.load(command.contract_id for command in commands)
-        sellers = {command.party_id for command in commands if command.payload.get("side") == Side.SELL}
-        run = BatchRun(
-            market,
-            Funds(journal.load_accounts(_taker_accounts(market, commands))),
-            qualified=qualified_pairs([seller for seller in sellers if seller is not None], now) if sellers else set(),
-            gates=read_gates(commands),
-            first_fill=state.last_fill + 1,
-            now=now,
-        )
-        return run.decide(commands)
-
-    def _advance(self, batch: _Batch, last_fill: int, transaction_id: int | None) -> None:
-        last_seq = batch.commands[-1].seq
-        SequencerBatch.objects.create(
-            no=batch.no,
+    def _batch(
+        self,
+        commands: Sequence[WaitingCommand],
+        counters: Counters,
+        outcome: Outcome,
+        now: datetime,
+        head: journal.Head,
+    ) -> Batch:
+        """The batch's place; one of time alone ends before it begins."""
+        return Batch(
+            no=counters.last_batch + 1,
+            shard=self._shard,
             epoch=self._epoch,
-            first_seq=batch.commands[0].seq,
-            last_seq=last_seq,
-            ran_at=batch.now,
-            ledger_version=batch.ledger_version,
-            ledger_transaction=transaction_id,
+            first_seq=commands[0].seq if commands else counters.cursor + 1,
+            last_seq=commands[-1].seq if commands else counters.cursor,
+            now=now,
+            head=head,
+            last_fill=counters.last_fill + len(outcome.fills),
         )
-        SequencerState.objects.filter(shard=SHARD).update(cursor=last_seq, last_batch=batch.no, last_fill=last_fill)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [RESULTS_CHANNEL, str(last_seq)])
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    no: int
-    commands: Sequence[WaitingCommand]
-    now: datetime
-    ledger_version: int
+def _await_house(stop: threading.Event) -> bool:
+    """Wait until the market has somebody who runs it, for whom every batch posts. False when told to stop before."""
+    while not stop.is_set():
+        if has_house():
+            return True
+        stop.wait(RETRY_SECONDS)
+    return False
 
 
-def drain(clock: Clock) -> int:
-    """Take over, decide everything that waits, let go; the number of commands. For tools and tests."""
-    sequencer = Sequencer(clock)
+def drain(clock: Clock, shard: int = 1) -> int:
+    """Take over, decide everything that waits or is due, let go; how much that was. For tools and tests."""
+    sequencer = Sequencer(clock, shard)
     sequencer.take_over(threading.Event())
     decided = 0
     while done := sequencer.step():
@@ -205,38 +279,10 @@ def drain(clock: Clock) -> int:
     return decided
 
 
-def _taker_accounts(market: Market, commands: Sequence[WaitingCommand]) -> set[AccountKey]:
-    """The accounts that the batch's new orders need to hold something of."""
-    keys: set[AccountKey] = set()
-    for command in commands:
-        if command.kind is IntakeKind.PLACE_ORDER and command.party_id is not None:
-            terms = market.contracts[command.contract_id].terms
-            keys.add(terms.cash(command.party_id))
-            if command.payload["side"] == Side.SELL:
-                keys.add(terms.obligation(command.party_id))
-    return keys
-
-
-def _post(market: Market, outcome: Outcome, batch: _Batch, memory: journal.AccountMemory) -> int | None:
-    """The batch's one ledger transaction; None when no account moves."""
-    draft = draft_batch(
-        {contract.id: contract.terms for contract in outcome.moved_books.values()},
-        outcome.fills,
-        outcome.holds,
-        house_id=market.house_id,
-        reference=str(batch.no),
-        now=batch.now,
-    )
-    if draft is None:
-        return None
-    (posted,) = journal.post([draft], actor=ACTOR, now=batch.now, memory=memory)
-    return posted.transaction_id
-
-
-def _wait_for_commands() -> None:
-    """Sleep until something is put into the line, or a moment has passed. Drains what was told meanwhile."""
+def _wait_for_commands(seconds: float) -> None:
+    """Sleep until something is put into the line, or so long. Drains what was told meanwhile."""
     raw = connection.connection
-    for _ in raw.notifies(timeout=IDLE_SECONDS_MAX, stop_after=1):
+    for _ in raw.notifies(timeout=seconds, stop_after=1):
         pass
     for _ in raw.notifies(timeout=0):
         pass

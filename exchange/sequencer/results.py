@@ -1,6 +1,6 @@
 """Waiting for what becomes of a command.
 
-Each process has one connection that listens for the sequencer's notices; a notice only says how far the sequencer has
+Each process has one connection that listens for the sequencer's notices; a notice only says how far a shard has
 got, and results are read from their table. Who hears no notice looks again by itself after a moment.
 """
 
@@ -33,12 +33,13 @@ def await_result(seq: int, timeout_s: float = 5.0) -> Answer | None:
     """The result of a command; None when it is not decided in time. Call it outside a transaction."""
     deadline = time.monotonic() + timeout_s
     listener = _listener()
-    while (answer := find_result(seq)) is None:
+    while True:
+        passed = listener.passed(seq)
+        answer = find_result(seq)
         left = deadline - time.monotonic()
-        if left <= 0:
-            return None
-        listener.wait_for(seq, min(left, POLL_SECONDS))
-    return answer
+        if answer is not None or left <= 0:
+            return answer
+        listener.wait_for(seq, passed, min(left, POLL_SECONDS))
 
 
 def await_results(seqs: list[int], timeout_s: float = 5.0) -> dict[int, Answer]:
@@ -52,27 +53,31 @@ def await_results(seqs: list[int], timeout_s: float = 5.0) -> dict[int, Answer]:
 
 
 class ResultListener:
-    """Hears how far the sequencer is. Its thread ends when nobody has waited for a while, and starts again."""
+    """Hears how far each shard is. Its thread ends when nobody has waited for a while, and starts again."""
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
         self._heard = threading.Condition()
-        self._cursor = 0
+        self._cursors: dict[int, int] = {}
         self._wanted_at = 0.0
         self._running = False
 
-    def wait_for(self, seq: int, timeout_s: float) -> bool:
-        """Whether the sequencer is known to have passed `seq`, waiting at most so long to hear it."""
+    def passed(self, seq: int) -> int:
+        """How many shards are known to have passed a number: all but one of them had other commands."""
+        with self._heard:
+            return self._passed(seq)
+
+    def wait_for(self, seq: int, passed: int, timeout_s: float) -> bool:
+        """Whether more shards than `passed` are known to have passed `seq`, waiting at most so long to hear it."""
         with self._heard:
             self._wanted_at = time.monotonic()
             if not self._running:
                 self._running = True
                 threading.Thread(target=self._run, name="exchange-results", daemon=True).start()
-            if self._cursor >= seq:  # told before, and the caller did not find it: do not spin
-                timeout_s = min(timeout_s, POLL_SECONDS / 10)
-                self._heard.wait(timeout_s)
-                return True
-            return self._heard.wait_for(lambda: self._cursor >= seq, timeout_s)
+            return self._heard.wait_for(lambda: self._passed(seq) > passed, timeout_s)
+
+    def _passed(self, seq: int) -> int:
+        return sum(cursor >= seq for cursor in self._cursors.values())
 
     def _run(self) -> None:
         while self._still_wanted():
@@ -86,8 +91,9 @@ class ResultListener:
     def _listen(self, raw: psycopg.Connection[Any]) -> None:
         while self._still_wanted():
             for notice in raw.notifies(timeout=1.0, stop_after=1):
+                shard, cursor = map(int, notice.payload.split())
                 with self._heard:
-                    self._cursor = max(self._cursor, int(notice.payload))
+                    self._cursors[shard] = max(self._cursors.get(shard, 0), cursor)
                     self._heard.notify_all()
 
     def _still_wanted(self) -> bool:

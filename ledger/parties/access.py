@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from ledger.errors import NeedsAnotherPerson
 from ledger.models import ActionLog, Membership, MembershipRole, User
 
 ADD_MEMBER = "add_member"  # the action that gives a person a membership, and with the first one a login
@@ -54,3 +56,21 @@ def makers_of(actor: str) -> frozenset[str]:
     made_login = acts[:1]
     made_operator = [act for act in acts if act[1].get("role") == MembershipRole.OPERATOR]
     return frozenset(maker.casefold() for maker, _ in (*made_login, *made_operator))
+
+
+def check_another_person(actor: str, asker: str, *, asked_for: str, **facts: Any) -> None:
+    """Whether `actor` may decide what `asker` asked for. Raises `NeedsAnotherPerson` with the facts.
+
+    Not the one who asked, in whichever letters, nor whom they let in, nor who let them in: whoever adds a person
+    chooses their password, and would be both. Only the two themselves are looked at. That one adds a second who adds a
+    third is not followed.
+    """
+    facts["requested_by"] = asker
+    if actor.casefold() == asker.casefold():
+        raise NeedsAnotherPerson(f"You asked for {asked_for} yourself, so another operator decides.", **facts)
+    if asker.casefold() in makers_of(actor):
+        told = f"{actor} was made an operator by {asker}, who asked for this; another person must decide."
+        raise NeedsAnotherPerson(told, **facts)
+    if actor.casefold() in makers_of(asker):
+        told = f"{asker}, who asked for this, was given their login by {actor}; another person must decide."
+        raise NeedsAnotherPerson(told, **facts)

@@ -12,6 +12,11 @@ def get_house_id() -> int:
     return Party.objects.values_list("id", flat=True).get(kind=PartyKind.HOUSE)
 
 
+def has_house() -> bool:
+    """Whether anybody runs the market yet."""
+    return Party.objects.filter(kind=PartyKind.HOUSE).exists()
+
+
 def get_currency(code: str) -> Asset:
     """A currency by its code, such as CNY. Raises `NotFound`."""
     currency = Asset.objects.filter(code=code, kind=AssetKind.CURRENCY).first()

@@ -1,8 +1,5 @@
 """Deciding a transfer: by another person than the one who asked, once, and posted in the same database transaction.
 
-Another person is also not one whom the other let in, in either direction: whoever adds a person chooses their password,
-and would be both. Only the two themselves are looked at. That one adds a second who adds a third is not followed.
-
 Whoever decides locks the transfer first and the ledger head after it, so of two at once the second meets a decision.
 """
 
@@ -14,9 +11,9 @@ from django.db import transaction
 
 from ledger import journal
 from ledger.actions import record_action
-from ledger.errors import AccountFrozen, AlreadyDecided, NeedsAnotherPerson, NotFound, ReasonMissing
+from ledger.errors import AccountFrozen, AlreadyDecided, NotFound, ReasonMissing
 from ledger.models import Transfer, TransferState
-from ledger.parties.access import makers_of
+from ledger.parties.access import check_another_person
 from ledger.transfers.postings import Movement, draft_release, draft_transfer
 from ledger.transfers.rows import movement_of
 
@@ -74,21 +71,7 @@ def _check_decidable(transfer: Transfer, actor: str) -> None:
             transfer=transfer.pk,
             state=transfer.state,
         )
-    _check_another_person(transfer, actor)
-
-
-def _check_another_person(transfer: Transfer, actor: str) -> None:
-    """Refuse the one who asked, whom they let in, and who let them in; capital letters make nobody another."""
-    asker = transfer.requested_by
-    facts = {"transfer": transfer.pk, "requested_by": asker}
-    if actor.casefold() == asker.casefold():
-        raise NeedsAnotherPerson("You asked for this transfer yourself, so another operator decides.", **facts)
-    if asker.casefold() in makers_of(actor):
-        told = f"{actor} was made an operator by {asker}, who asked for this; another person must decide."
-        raise NeedsAnotherPerson(told, **facts)
-    if actor.casefold() in makers_of(asker):
-        told = f"{asker}, who asked for this, was given their login by {actor}; another person must decide."
-        raise NeedsAnotherPerson(told, **facts)
+    check_another_person(actor, transfer.requested_by, asked_for="this transfer", transfer=transfer.pk)
 
 
 def _refuse_frozen(movement: Movement) -> None:

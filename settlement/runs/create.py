@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from exchange.models import ContractState
 from ledger.actions import record_action
 from ledger.selectors.parties import get_currency
 from settlement.errors import ContractNotDelivered, InitialRunMissing, InvalidPeriod
-from settlement.market import SettledContract, contracts_to_settle
+from settlement.market import SETTLEABLE, SettledContract, contracts_to_settle
 from settlement.metering.context import USAGE_LOCK
 from settlement.models import JobStep, RunKind, RunState, SettlementJob, SettlementRun
 from settlement.rules import RULES_VERSION
@@ -72,7 +71,7 @@ def _untaken(contracts: Sequence[SettledContract]) -> list[int]:
     )
     free = [contract for contract in contracts if contract.id not in taken]
     for contract in free:
-        if contract.state != ContractState.DELIVERED:
+        if contract.state not in SETTLEABLE:
             raise ContractNotDelivered(
                 f"{contract.symbol} is {contract.state}, not delivered.",
                 contract=contract.symbol,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import groupby
 from typing import Any
 
 from settlement.calculation import PositionInput, PositionOutcome, calculate
 from settlement.errors import ContractNotDelivered
-from settlement.market import Position, SettledContract, load_parties, load_positions, load_schedules
+from settlement.market import Ending, Position, SettledContract, load_parties, load_positions, load_schedules
 from settlement.metering.reconcile import Reconciliation, RefusalReason, Side, UsageRecord, reconcile
 from settlement.models import EventStatus, Meter, UsageEvent
 from settlement.postings import PartyRef
@@ -54,7 +55,7 @@ class Findings:
 
 def find(contract: SettledContract) -> Findings:
     """Read a contract's positions and usage and calculate. Raises `ContractNotDelivered`."""
-    positions = load_positions(contract.id)
+    positions = load_positions(contract)
     reference = contract.reference_price_micros
     if positions and reference is None:
         raise ContractNotDelivered(f"{contract.symbol} has no reference price yet.", contract=contract.symbol)
@@ -121,11 +122,14 @@ def _position_input(position: Position, usage: PairUsage, reference_price_micros
     return PositionInput(
         tokens=position.tokens,
         notional_micros=position.notional_micros,
+        provider_fee_picos=position.provider_fee_picos,
         minutes=usage.reconciliation.minutes,
         reference_price_micros=reference_price_micros,
         bond_micros=position.bond_micros,
         overage_cap_tokens=position.overage_tokens,
         overage_hold_micros=position.overage_hold_micros,
+        force_majeure=position.ended is not None and position.ended.by is Ending.CANCELLATION,
+        ended_at=None if position.ended is None else position.ended.at,
     )
 
 
@@ -146,12 +150,14 @@ def _digest(contract: SettledContract, found: list[Finding], unmatched: tuple[Pa
                     "provider": finding.position.provider.code,
                     "tokens": str(finding.position.tokens),
                     "notional_micros": str(finding.position.notional_micros),
+                    "provider_fee_picos": str(finding.position.provider_fee_picos),
                     "bond_micros": str(finding.position.bond_micros),
                     "overage_tokens": str(finding.position.overage_tokens),
                     "overage_hold_micros": str(finding.position.overage_hold_micros),
                     "shares": _shares(finding.schedule),
                     "usage": _usage(finding.usage),
                 }
+                | ended_record(finding.position)
                 for finding in found
             ],
             "unmatched": [
@@ -164,6 +170,12 @@ def _digest(contract: SettledContract, found: list[Finding], unmatched: tuple[Pa
             ],
         }
     )
+
+
+def ended_record(position: Position) -> dict[str, str]:
+    """What ended a position before its window did, and when; empty for all others."""
+    ended = position.ended
+    return {} if ended is None else {"ended_at": ended.at.astimezone(UTC).isoformat(), "ended_by": ended.by.value}
 
 
 def _codes(pair: PairUsage, parties: Mapping[int, PartyRef]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from settlement.market import SettledContract, load_contracts, load_parties
 from settlement.models import PositionSettlement, RunKind, SettlementRun, UnmatchedUsage
 from settlement.outcome_record import outcome_from_record, outcome_record
 from settlement.postings import PositionAccounts
-from settlement.runs.inputs import Finding, Findings, evidence_of
+from settlement.runs.inputs import Finding, Findings, ended_record, evidence_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,10 @@ def _terms(contract: SettledContract, finding: Finding) -> dict[str, str]:
     return {
         "tokens": str(position.tokens),
         "notional_micros": str(position.notional_micros),
+        "provider_fee_picos": str(position.provider_fee_picos),
         "bond_micros": str(position.bond_micros),
         "overage_tokens": str(position.overage_tokens),
         "overage_hold_micros": str(position.overage_hold_micros),
         "reference_price_micros": str(contract.reference_price_micros or 0),
         "schedule_version": str(finding.schedule.version),
-    }
+    } | ended_record(position)

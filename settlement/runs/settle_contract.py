@@ -16,7 +16,7 @@ from exchange.models import ContractState
 from ledger import journal
 from ledger.drafts import TransactionDraft
 from settlement.errors import ContractNotDelivered
-from settlement.market import SettledContract, load_contracts
+from settlement.market import SETTLEABLE, SettledContract, load_contracts
 from settlement.models import RunKind, SettlementJob
 from settlement.outcome_record import outcome_record
 from settlement.postings import draft_position
@@ -30,7 +30,7 @@ from settlement.statements.canonical import canonical_digest
 
 ACTOR = "settlement"
 POSTED_AT_ONCE = 500
-_READY = {RunKind.INITIAL: ContractState.DELIVERED, RunKind.FINAL: ContractState.SETTLED}
+_READY = {RunKind.INITIAL: SETTLEABLE, RunKind.FINAL: {ContractState.SETTLED}}
 
 
 def settle_contract(claim: Claim, *, now: datetime) -> list[int]:
@@ -55,7 +55,7 @@ def settle_contract(claim: Claim, *, now: datetime) -> list[int]:
 
 
 def _find(job: SettlementJob, contract: SettledContract) -> None:
-    if contract.state != _READY[RunKind(job.run.kind)]:
+    if contract.state not in _READY[RunKind(job.run.kind)]:
         raise ContractNotDelivered(
             f"{contract.symbol} is {contract.state}.", contract=contract.symbol, state=contract.state
         )

@@ -34,6 +34,7 @@ LINE_WORDS: Mapping[str, str] = {
 MOVEMENT_WORDS: Mapping[str, str] = {
     "deposit": "Deposits",
     "withdrawal": "Withdrawals",
+    "fill_reversal": "Trades taken back",
     "reversal": "Deposits and withdrawals taken back",
     "clearing": "Purchases and their fees",
     "pay_provider": "Paid for delivered and reserved tokens, after fee and shares",

@@ -49,8 +49,14 @@ class Api:
     def post(self, path: str, content: object, **headers: str) -> Answer:
         return self.call("POST", path, json.dumps(content).encode(), headers=headers)
 
-    def delete(self, path: str, **headers: str) -> Answer:
-        return self.call("DELETE", path, headers=headers)
+    def put(self, path: str, content: object, **headers: str) -> Answer:
+        return self.call("PUT", path, json.dumps(content).encode(), headers=headers)
+
+    def patch(self, path: str, content: object, **headers: str) -> Answer:
+        return self.call("PATCH", path, json.dumps(content).encode(), headers=headers)
+
+    def delete(self, path: str, query: Mapping[str, str] | None = None, **headers: str) -> Answer:
+        return self.call("DELETE", path, query=query, headers=headers)
 
     def call(
         self,

@@ -11,9 +11,11 @@ from urllib.parse import quote
 import rfc8785
 
 from exchange.commands.list_product import ListProduct, list_product
+from exchange.commands.pause_offer import PauseOffer, pause_offer
 from tests.api.client import Api
 from tests.api.live_market import LiveMarket, api_of, order
 from tests.integration.exchange.market import ACTOR, CODE, NOW, START, SYMBOL, TERMS
+from tests.integration.exchange.offering import offer
 
 PUBLIC = ("time", "products", f"products/{CODE}", "contracts", f"contracts/{SYMBOL}", "offers", "problems")
 
@@ -38,6 +40,7 @@ def test_everybody_may_look_at_the_market(live: LiveMarket) -> None:
             {"price": "4.000000", "lots": "7", "orders": "1"},
             {"price": "4.100000", "lots": "2", "orders": "1"},
         ],
+        "complete": True,
     }
     assert public.get(f"contracts/{SYMBOL}/book", {"depth": "1"}).ok()["asks"] == book["asks"][:1]
     (trade,) = public.get(f"contracts/{SYMBOL}/trades").ok()["items"]
@@ -48,6 +51,7 @@ def test_everybody_may_look_at_the_market(live: LiveMarket) -> None:
         "tokens": "300000",
         "taker_side": "buy",
         "executed_at": "2026-12-01T10:00:00Z",
+        "reversed_at": None,
     }
     everything = str([public.get(path).body for path in (f"contracts/{SYMBOL}", f"contracts/{SYMBOL}/trades")]) + str(
         book
@@ -133,31 +137,43 @@ def test_what_is_not_there_has_a_code_of_its_own(live: LiveMarket) -> None:
     api.get("products/NOPE").problem(404, "unknown_product")
     api.get("contracts/%00").problem(404, "route_not_found")
     api.get("products/%00").problem(404, "route_not_found")
-    for depth in ("0", "-1", "501", "x", "1.5"):
+    for depth in ("0", "-1", "10001", "x", "1.5"):
         api.get(f"contracts/{SYMBOL}/book", {"depth": depth}).problem(400, "invalid_amount")
 
 
 def test_offers_are_listed_by_provider_and_window(live: LiveMarket) -> None:
     live.offer(10, 400)
     api = Api()
-    (offer,) = api.get("offers", {"product": CODE, "provider": "provider-1", "window": "1H", "state": "open"}).ok()[
-        "items"
-    ]
-    assert offer == {
-        "id": offer["id"],
+    wanted = {"product": CODE, "provider": "provider-1", "window": "1H", "state": "open"}
+    (shown,) = api.get("offers", wanted).ok()["items"]
+    assert shown == {
+        "id": shown["id"],
         "provider": "provider-1",
         "product": CODE,
         "currency": "CNY",
         "window": "1H",
         "first_delivery": "2026-12-01T14:00:00Z",
         "last_delivery": "2026-12-01T14:00:00Z",
+        "weekdays": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
         "lots": "10",
         "price": "4.000000",
+        "hourly_prices": None,
         "state": "open",
         "created_at": "2026-12-01T10:00:00Z",
     }
     assert api.get("offers", {"window": "10MIN"}).ok()["items"] == []
     api.get("offers", {"window": "1 hour"}).problem(400, "invalid_window")
+
+
+def test_an_offer_shows_its_weekdays_hours_and_state(live: LiveMarket) -> None:
+    curve = (None,) * 14 + (420,) * 2 + (400,) * 8
+    posted = offer(live, windows=24, price_ticks=curve, weekdays=frozenset({1, 5}))
+    pause_offer(PauseOffer(posted.offer_id, live.provider.id), actor=ACTOR, now=NOW)
+    (shown,) = Api().get("offers", {"state": "paused"}).ok()["items"]
+    assert shown["weekdays"] == ["Tue", "Sat"]
+    assert shown["price"] == "4.000000"
+    assert shown["hourly_prices"] == [None] * 14 + ["4.200000"] * 2 + ["4.000000"] * 8
+    assert Api().get("offers", {"state": "open"}).ok()["items"] == []
 
 
 def test_the_counterparty_and_the_way_to_it_are_told_at_the_gate(live: LiveMarket) -> None:

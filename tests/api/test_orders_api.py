@@ -30,14 +30,21 @@ def test_an_order_is_answered_with_its_final_result(live: LiveMarket) -> None:
         "client_order_id": "o-1",
         "contract": SYMBOL,
         "side": "buy",
+        "type": "limit",
         "price": "4.200000",
         "lots": "3",
+        "budget": None,
         "filled_lots": "3",
         "remaining_lots": "0",
         "time_in_force": "gtc",
+        "expires_at": None,
+        "post_only": "no",
+        "self_trade": "cancel_newest",
         "overage_permille": 0,
         "status": "filled",
         "close_reason": "filled",
+        "notional": "1.200000",
+        "fee": "0.002400",
     }
     assert fill["trade_no"] == "1"
     assert (fill["price"], fill["lots"], fill["notional"], fill["fee"]) == ("4.000000", "3", "1.200000", "0.002400")
@@ -70,6 +77,11 @@ OTHER_CONTENT: list[tuple[dict[str, Any], str]] = [
     ({"lots": "4"}, "lots"),
     ({"time_in_force": "ioc"}, "time_in_force"),
     ({"overage_permille": 10}, "overage_permille"),
+    ({"post_only": "reject"}, "post_only"),
+    ({"self_trade": "decrement"}, "self_trade"),
+    ({"time_in_force": "gtd", "expires_at": "2026-12-01T12:00:00Z"}, "expires_at"),
+    ({"type": "market", "time_in_force": "ioc"}, "type"),
+    ({"type": "market", "time_in_force": "ioc", "lots": None, "budget": "5"}, "budget"),
 ]
 
 

@@ -19,6 +19,7 @@ from tests.api.client import Api
 from tests.api.live_market import LiveMarket, api_of, order, state
 from tests.integration.exchange.market import ACTOR, NOW, START, SYMBOL
 
+BY_BUDGET = {"type": "market", "time_in_force": None, "lots": None, "budget": "5"}
 BAD_ORDERS: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"contract": "NOPE@20261201T14/1H"}, 404, "unknown_contract", None),
     ({"contract": SYMBOL.lower()}, 404, "unknown_contract", None),
@@ -42,6 +43,29 @@ BAD_ORDERS: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"lots": "\u0663"}, 400, "invalid_quantity", "lots"),
     ({"lots": "1000001"}, 400, "invalid_quantity", "lots"),
     ({"client_order_id": "a/b"}, 400, "invalid_order", "client_order_id"),
+    ({"price": None}, 400, "invalid_order", "price"),
+    ({"lots": None}, 400, "invalid_order", "lots"),
+    ({"budget": "5"}, 400, "invalid_order", "budget"),
+    ({"lots": None, "budget": "5", "time_in_force": "ioc"}, 400, "invalid_order", "budget"),
+    ({"expires_at": "2026-12-01T12:00:00Z"}, 400, "invalid_order", "expires_at"),
+    ({"time_in_force": "gtd"}, 400, "invalid_order", "expires_at"),
+    ({"time_in_force": "gtd", "expires_at": "2026-12-01T10:00:00Z"}, 422, "expiry_out_of_range", "expires_at"),
+    ({"time_in_force": "gtd", "expires_at": "2026-12-01T13:30:00.000001Z"}, 422, "expiry_out_of_range", "expires_at"),
+    ({"time_in_force": "ioc", "post_only": "reject"}, 400, "invalid_order", "post_only"),
+    ({"time_in_force": "fok", "post_only": "reprice"}, 400, "invalid_order", "post_only"),
+    ({"type": "market"}, 400, "invalid_order", "time_in_force"),
+    ({"type": "market", "time_in_force": "gtd"}, 400, "invalid_order", "time_in_force"),
+    ({"type": "market", "time_in_force": None, "post_only": "reject"}, 400, "invalid_order", "post_only"),
+    ({"type": "market", "time_in_force": "ioc", "lots": None}, 400, "invalid_order", "lots"),
+    ({"type": "market", "time_in_force": "ioc", "budget": "5"}, 400, "invalid_order", "budget"),
+    ({"type": "market", "time_in_force": "fok", "lots": None, "budget": "5"}, 400, "invalid_order", "time_in_force"),
+    ({"type": "market", "time_in_force": "ioc", "price": "10.01"}, 422, "price_out_of_band", "price"),
+    (BY_BUDGET | {"budget": "0"}, 400, "invalid_amount", "budget"),
+    (BY_BUDGET | {"budget": "-1"}, 400, "invalid_amount", "budget"),
+    (BY_BUDGET | {"budget": 5}, 400, "invalid_amount", "budget"),
+    (BY_BUDGET | {"budget": "1000000000.000001"}, 400, "invalid_amount", "budget"),
+    (BY_BUDGET | {"budget": "0.001001"}, 422, "budget_too_small", "budget"),  # a lot at the band's lower end: 0.001002
+    (BY_BUDGET | {"overage_permille": 1}, 400, "invalid_order", "overage_permille"),
 ]
 
 
@@ -59,8 +83,14 @@ MALFORMED: list[tuple[dict[str, Any], set[str]]] = [
     ({"contract": None, "client_order_id": None}, {"contract", "client_order_id"}),
     ({"side": "sell"}, {"side"}),
     ({"price": 4.21}, {"price"}),
-    ({"price": None}, {"price"}),
-    ({"time_in_force": "fok"}, {"time_in_force"}),
+    ({"lots": None, "price": None, "type": "stop"}, {"type"}),
+    ({"time_in_force": "day"}, {"time_in_force"}),
+    ({"time_in_force": "gtd", "expires_at": "2026-12-01T12:00:00"}, {"expires_at"}),
+    ({"time_in_force": "gtd", "expires_at": 1764590400}, {"expires_at"}),
+    ({"expires_at": "soon"}, {"expires_at"}),
+    ({"expires_at": "0001-01-01T00:00:00+14:00"}, {"expires_at"}),
+    ({"post_only": True}, {"post_only"}),
+    ({"self_trade": "none"}, {"self_trade"}),
     ({"overage_permille": 1001}, {"overage_permille"}),
     ({"overage_permille": "1_0"}, {"overage_permille"}),
     ({"overage_permille": True}, {"overage_permille"}),

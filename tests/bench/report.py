@@ -42,14 +42,14 @@ def this_machine(postgresql: str, settings: dict[str, str]) -> Machine:
     )
 
 
-def write_report(out: Path, machine: Machine, figures: Sequence[Figure], *, seconds: float) -> Path:
-    """Write `bench.json`, whole or not at all, and tell where it is."""
+def write_report(out: Path, machine: Machine, figures: Sequence[Figure], *, seconds: float, file: str = FILE) -> Path:
+    """Write `bench.json`, or another file of its form, whole or not at all, and tell where it is."""
     content = {
         "machine": asdict(machine),
         "seconds": round(seconds, 1),
         "results": [figure.to_json() for figure in figures],
     }
-    path, fresh = out / FILE, out / f"{FILE}.new"
+    path, fresh = out / file, out / f"{file}.new"
     fresh.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     fresh.replace(path)
     return path

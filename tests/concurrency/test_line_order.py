@@ -13,8 +13,8 @@ from exchange.sequencer.intake import INTAKE_LOCK
 from tests.conftest import DatabaseUrls
 
 INSERT = """
-    INSERT INTO exchange_intake (kind, contract_id, actor, payload, received_at)
-    VALUES ('halt', 1, 'test', '{}', now()) RETURNING seq
+    INSERT INTO exchange_intake (shard, bundle_left, kind, contract_id, actor, payload, received_at)
+    VALUES (1, 0, 'halt', 1, 'test', '{}', now()) RETURNING seq
 """
 
 

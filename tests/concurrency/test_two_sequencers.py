@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, connections
+from django.db.models import F
 
 from exchange.models import Intake, IntakeResult, SequencerState
-from exchange.sequencer.loop import SEQUENCER_LOCK, Sequencer, Superseded
+from exchange.sequencer.lease import SEQUENCER_LOCK, Superseded
+from exchange.sequencer.loop import Sequencer
 from exchange.sequencer.results import await_results
 from tests.conftest import DatabaseUrls
 from tests.integration.exchange.checks import check_exchange
@@ -45,7 +47,7 @@ def test_one_that_lost_its_lock_unawares_cannot_write(database: DatabaseUrls) ->
     cut_off = Sequencer(market.clock)
     cut_off.take_over(threading.Event())
     with connection.cursor() as cursor:  # as a connection pooler may do behind our back
-        cursor.execute("SELECT pg_advisory_unlock(%s)", [SEQUENCER_LOCK])
+        cursor.execute("SELECT pg_advisory_unlock(%s, 1)", [SEQUENCER_LOCK])
     in_thread(lambda: Sequencer(market.clock).take_over(threading.Event()))
     seq = market.submit_buy(market.party("buyer-1"), 1, 400)
     with pytest.raises(Superseded):
@@ -58,10 +60,10 @@ def test_control_without_the_epoch_it_would_write(database: DatabaseUrls) -> Non
     cut_off = Sequencer(market.clock)
     cut_off.take_over(threading.Event())
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock(%s)", [SEQUENCER_LOCK])
+        cursor.execute("SELECT pg_advisory_unlock(%s, 1)", [SEQUENCER_LOCK])
     in_thread(lambda: Sequencer(market.clock).take_over(threading.Event()))
     seq = market.submit_buy(market.party("buyer-1"), 1, 400)
-    SequencerState.objects.update(epoch=SequencerState.objects.get().epoch - 1)
+    SequencerState.objects.filter(shard=1).update(epoch=F("epoch") - 1)
     cut_off.step()
     assert IntakeResult.objects.filter(seq=seq).exists()
 

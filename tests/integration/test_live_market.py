@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,31 +17,54 @@ import pytest
 from config.catalogue import BUYERS, MODELS, PROVIDERS
 from config.clock import SimulatedClock
 from config.environment import CHECKOUT
-from config.first_market import BOT_KEYS_FILE, WINDOW_SECONDS, keep_bot_keys, seed
-from config.live_market.bots import WINDOWS_AHEAD, LiveMarket, list_ahead
+from config.first_market import BOT_KEYS_FILE, FEE_TIERS, WINDOW_SECONDS, WINDOWS_AHEAD, keep_bot_keys, seed
+from config.live_market.bots import LiveMarket
+from config.live_market.buyers import SWITCHED
+from config.live_market.habits import CHANGES_PERMILLE, PERMILLE, Change
+from config.live_market.providers import OFFER_POSTED, WINDOWS_AN_OFFER, Provider
 from config.market_setup import issue_party_key
 from config.rest_client import RestClient, RestRefused
 from config.run import free_port
 from config.supervisor import Supervisor, parse_procfile
+from exchange.commands.list_due_windows import list_due_windows
+from exchange.commands.place_due_offer_orders import place_due_offer_orders
 from exchange.commands.post_offer import PostOffer, post_offer
+from exchange.commands.set_listing_rule import pause_listing_rule
 from exchange.commands.sweep_contract_life import sweep_contract_life
-from exchange.models import Contract, ContractState, Fill, Offer, OfferState, Order
-from ledger.models import User
+from exchange.models import (
+    Contract,
+    ContractState,
+    DeadManSwitch,
+    FeeSchedule,
+    Fill,
+    Intake,
+    IntakeKind,
+    ListingRule,
+    Offer,
+    OfferOrder,
+    OfferState,
+    Order,
+)
+from ledger.models import ActionLog, User
 from ledger.parties.keys import authenticate, revoke_key
 from ledger.selectors.parties import get_party
 from settlement.models import EventStatus, Meter, UsageEvent
 from tests.conftest import DatabaseUrls
 
 NOW = datetime(2026, 12, 1, 10, 3, tzinfo=UTC)
-STEP, STEPS = timedelta(seconds=5), 12
+STEP, STEPS = timedelta(seconds=5), 40
 SECONDS = 60
 
 
-class Changeable(Random):
-    """Always the first choice: whoever can cancel an order or withdraw an offer does."""
+class Loaded(Random):
+    """The die always shows the same face; with 0 whoever can cancel an order or reprice an offer does."""
+
+    def __init__(self, face: int) -> None:
+        super().__init__(4)
+        self.face = face
 
     def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
-        return 0 if stop is None else start
+        return self.face if stop is None else start
 
 
 @pytest.fixture
@@ -83,12 +107,22 @@ def test_the_bots_keys_are_private_and_renewed_when_they_no_longer_work(told: li
     assert authenticate(renewed["acorn"]).party.code == "acorn"
 
 
-def test_every_product_is_listed_ahead(told: list[str]) -> None:
-    for _ in range(2):
-        list_ahead(NOW)
+def test_windows_are_listed_ahead_by_rules_that_the_next_start_leaves_alone(told: list[str]) -> None:
     assert Contract.objects.count() == WINDOWS_AHEAD * len(MODELS)
-    list_ahead(NOW + timedelta(minutes=10))
+    list_due_windows(NOW + timedelta(minutes=10))
     assert Contract.objects.count() == (WINDOWS_AHEAD + 1) * len(MODELS)
+    rule = ListingRule.objects.latest("id")
+    pause_listing_rule(rule.pk, paused=True, reason="no buyers", actor="user:operator", now=NOW)
+    seed(told.append, now=NOW + timedelta(minutes=20))
+    assert Contract.objects.count() == (WINDOWS_AHEAD + 2) * len(MODELS) - 1
+    assert list(ListingRule.objects.filter(paused=True)) == [rule]
+
+
+def test_fees_have_three_tiers(told: list[str]) -> None:
+    schedule = FeeSchedule.objects.get()
+    assert (len(schedule.tiers), len(FEE_TIERS), schedule.product) == (3, 3, None)
+    seed(told.append, now=NOW + timedelta(days=1))
+    assert FeeSchedule.objects.get() == schedule
 
 
 @contextmanager
@@ -119,29 +153,36 @@ def web_answers(address: str) -> bool:
         return False
 
 
+def pass_time(until: datetime) -> None:
+    """What the beat rings, until then."""
+    SimulatedClock().set(until)
+    list_due_windows(until)
+    sweep_contract_life(until)
+    place_due_offer_orders(until)
+
+
 @pytest.mark.timeout(2 * SECONDS)
-def test_the_bots_trade_and_report(told: list[str], database: DatabaseUrls, tmp_path: Path) -> None:
-    clock, keys = SimulatedClock(), keep_bot_keys(tmp_path, now=NOW)
-
-    def pass_time(until: datetime) -> None:
-        clock.set(until)
-        sweep_contract_life(until)
-
-    clock.set(NOW)
+def test_the_bots_trade_and_report(
+    told: list[str], database: DatabaseUrls, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "config.live_market")
+    keys = keep_bot_keys(tmp_path, now=NOW)
+    SimulatedClock().set(NOW)
     with running(database) as address, LiveMarket(address, keys, random=Random(4)) as market:
         wait_for(lambda: web_answers(address), "the web process answers")
-        market.step(NOW)
         pass_time(NOW)
-        wait_for(lambda: Contract.objects.filter(state=ContractState.TRADING).exists(), "gates open")
-        for step in range(1, STEPS):
-            clock.set(NOW + STEP * step)
+        wait_for(lambda: not Contract.objects.exclude(state=ContractState.TRADING).exists(), "gates open")
+        for step in range(STEPS):
+            pass_time(NOW + STEP * step)
             market.step(NOW + STEP * step)
-        assert Offer.objects.count() >= len(PROVIDERS)
-        assert Order.objects.filter(side="buy").count() > STEPS
+        check_what_was_ordered()
+        check_what_was_offered()
+        assert "× post-only bid" in caplog.text
+        assert "was refused" not in caplog.text
         window = Contract.objects.get(id=Fill.objects.earliest("id").contract_id)
         pass_time(window.gate_close)
         wait_for(lambda: Contract.objects.get(id=window.id).state == ContractState.CLOSED, "the gate closes")
-        for seconds in (30, 35, 40):  # the first of them only tells the bots since when
+        for seconds in (30, 35, 40):  # the first of them only tells the meters since when
             pass_time(window.delivery_start + timedelta(seconds=seconds))
             market.step(window.delivery_start + timedelta(seconds=seconds))
         reported = UsageEvent.objects.filter(contract_id=window.id, status=EventStatus.ACCEPTED)
@@ -149,15 +190,50 @@ def test_the_bots_trade_and_report(told: list[str], database: DatabaseUrls, tmp_
         assert set(sides) == {"buyer", "provider"}
 
 
+def check_what_was_ordered() -> None:
+    """Every kind of order was placed, and what stood was amended and cancelled."""
+    bought = Order.objects.filter(side="buy")
+    assert set(bought.values_list("time_in_force", flat=True)) == {"gtc", "gtd", "ioc", "fok"}
+    assert bought.filter(post_only="reprice").exists()
+    assert bought.filter(order_type="market", budget__isnull=False).exists()
+    assert not bought.filter(status="rejected").exists()
+    buyers = [get_party(facts.code).id for facts in BUYERS]
+    asked = set(Intake.objects.filter(party_id__in=buyers).values_list("kind", flat=True))
+    assert {IntakeKind.AMEND_ORDER, IntakeKind.CANCEL_ORDER, IntakeKind.CANCEL_ALL_AFTER} <= asked
+    switched = DeadManSwitch.objects.values_list("party_id", flat=True)
+    assert set(switched) == {get_party(code).id for code in SWITCHED}
+
+
+def check_what_was_offered() -> None:
+    """Each product of each provider, once in each window, with a second thought on a price."""
+    windows = sum(len(facts.weights) for facts in PROVIDERS) * WINDOWS_AHEAD
+    assert Offer.objects.count() * WINDOWS_AN_OFFER == windows
+    assert OfferOrder.objects.values("offer_id", "contract_id").distinct().count() == windows
+    assert not Order.objects.filter(side="sell", status="rejected").exists()
+    assert ActionLog.objects.filter(actor__startswith="bot:", action="change_offer").exists()
+
+
+def test_a_provider_pauses_its_offers_and_resumes_them(told: list[str]) -> None:
+    (aurora, *_), done = PROVIDERS, Counter[str]()
+    sweep_contract_life(NOW)
+    dice = Loaded(PERMILLE - 1)
+    bot = Provider(aurora, dice, done)
+    seen = []
+    for dice.face in (PERMILLE - 1, CHANGES_PERMILLE[Change.REPRICE], PERMILLE - 1, 0, PERMILLE - 1):
+        bot.act(NOW)
+        seen.append(set(Offer.objects.values_list("state", flat=True)))
+    assert seen == [{"open"}, {"paused"}, {"paused"}, {"open"}, {"open"}]
+    assert done == {OFFER_POSTED: 4, Change.PAUSE: 4, Change.RESUME: 4}
+
+
 @pytest.mark.timeout(2 * SECONDS)
 def test_what_people_post_is_left_to_them(told: list[str], database: DatabaseUrls, tmp_path: Path) -> None:
     SimulatedClock().set(NOW)
     provider, buyer = get_party("aurora"), get_party("acorn")
     keys, person = keep_bot_keys(tmp_path, now=NOW), issue_party_key(buyer, "a person's", now=NOW)
-    list_ahead(NOW)
     with (
         running(database) as address,
-        LiveMarket(address, keys, random=Changeable(4)) as market,
+        LiveMarket(address, keys, random=Loaded(0)) as market,
         RestClient(address, person) as client,
     ):
         wait_for(lambda: web_answers(address), "the web process answers")
@@ -174,6 +250,7 @@ def test_what_people_post_is_left_to_them(told: list[str], database: DatabaseUrl
         placed = client.post("/api/v1/orders", order | {"client_order_id": "mine"})
         for _ in range(20):
             market.step(NOW)
-        assert Offer.objects.exclude(id=posted.offer_id).filter(state=OfferState.WITHDRAWN).exists()
+        repriced = set(ActionLog.objects.filter(action="change_offer").values_list("subject", flat=True))
+        assert repriced == {f"offer:{offer.id}" for offer in Offer.objects.exclude(id=posted.offer_id)}
         assert Offer.objects.get(id=posted.offer_id).state == OfferState.OPEN
         assert Order.objects.get(id=placed["order_id"]).status == "open"

@@ -2,171 +2,140 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.matching.book import Book, Depth, DepthLevel
+from exchange.matching.book import Book
 from exchange.matching.engine import apply, close_book, restore
 from exchange.matching.events import (
     CloseReason,
     Event,
+    MatchPrevented,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderFilled,
     OrderRejected,
     OrderRested,
-    RejectReason,
 )
 from exchange.matching.invariants import check_book
-from exchange.matching.types import (
-    CancelOrder,
-    Command,
-    ContractId,
-    LimitOrder,
-    Lots,
-    OrderId,
-    PartyId,
-    PriceTicks,
-    Side,
-    TimeInForce,
+from exchange.matching.types import Collar, Command, Order, OrderId, PostOnly, Side, TimeInForce
+from tests.properties.order_flows import CONTRACT, PRICES, collars, flows
+from tests.properties.sort_everything import SortEverything
+
+collared = flows().flatmap(
+    lambda commands: st.lists(collars, min_size=len(commands), max_size=len(commands)).map(
+        lambda each: list(zip(commands, each, strict=True))
+    )
 )
-
-CONTRACT = ContractId(7)
-
-
-@dataclass
-class SortEverything:
-    """Price-time priority in the plainest words: a list in order of arrival, sorted anew for every match."""
-
-    resting: list[LimitOrder] = field(default_factory=list)
-
-    def apply(self, command: Command) -> tuple[Event, ...]:
-        return tuple(self._cancel(command) if isinstance(command, CancelOrder) else self._place(command))
-
-    def ranked(self, side: Side) -> list[LimitOrder]:
-        sign = -1 if side is Side.BUY else 1
-        mine = [order for order in self.resting if order.side is side]
-        return sorted(mine, key=lambda order: (sign * order.price_ticks, self.resting.index(order)))
-
-    def _cancel(self, command: CancelOrder) -> list[Event]:
-        for order in self.resting:
-            if order.order_id == command.order_id:
-                self.resting.remove(order)
-                return [OrderClosed(order.order_id, CloseReason.CANCELLED, order.lots)]
-        return [OrderRejected(command.order_id, RejectReason.UNKNOWN_ORDER)]
-
-    def _place(self, order: LimitOrder) -> list[Event]:
-        events: list[Event] = [OrderAccepted(order.order_id, order.lots)]
-        left = order.lots
-        for maker in self.ranked(order.side.opposite):
-            better = (
-                maker.price_ticks - order.price_ticks
-                if order.side is Side.SELL
-                else (order.price_ticks - maker.price_ticks)
-            )
-            if better < 0 or not left:
-                break
-            if maker.party_id == order.party_id:
-                return [*events, OrderClosed(order.order_id, CloseReason.SELF_TRADE, left)]
-            lots = Lots(min(left, maker.lots))
-            left = Lots(left - lots)
-            rest = replace(maker, lots=Lots(maker.lots - lots))
-            events.append(
-                OrderFilled(order.order_id, maker.order_id, order.side, maker.price_ticks, lots, left, rest.lots)
-            )
-            at = self.resting.index(maker)
-            self.resting[at : at + 1] = [rest] if rest.lots else []
-            if not rest.lots:
-                events.append(OrderClosed(maker.order_id, CloseReason.FILLED, Lots(0)))
-        if not left:
-            return [*events, OrderClosed(order.order_id, CloseReason.FILLED, left)]
-        if order.time_in_force is TimeInForce.IOC:
-            return [*events, OrderClosed(order.order_id, CloseReason.IOC_REMAINDER, left)]
-        self.resting.append(replace(order, lots=left))
-        return [*events, OrderRested(order.order_id, left)]
-
-    def depth(self) -> Depth:
-        return Depth(bids=self._levels(Side.BUY), asks=self._levels(Side.SELL))
-
-    def _levels(self, side: Side) -> tuple[DepthLevel, ...]:
-        ranked = self.ranked(side)
-        prices = dict.fromkeys(order.price_ticks for order in ranked)
-        lots = {price: [order.lots for order in ranked if order.price_ticks == price] for price in prices}
-        return tuple(DepthLevel(price, Lots(sum(lots[price])), len(lots[price])) for price in prices)
+Line = list[tuple[Command, Collar | None]]
 
 
-@st.composite
-def flows(draw: st.DrawFn) -> list[Command]:
-    """Orders with ids in order of arrival, few prices and parties so that they meet, and cancels of any of them."""
-    commands: list[Command] = []
-    for number in range(1, draw(st.integers(1, 40)) + 1):
-        if draw(st.integers(0, 3)) == 0:
-            commands.append(CancelOrder(OrderId(draw(st.integers(1, number))), CONTRACT))
-            continue
-        commands.append(
-            LimitOrder(
-                order_id=OrderId(number),
-                contract_id=CONTRACT,
-                party_id=PartyId(draw(st.integers(1, 5))),
-                side=draw(st.sampled_from(Side)),
-                price_ticks=PriceTicks(draw(st.integers(1, 6))),
-                lots=Lots(draw(st.integers(1, 9))),
-                time_in_force=draw(st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC])),
-            )
-        )
-    return commands
-
-
-@given(flows())
-def test_the_book_does_what_sorting_everything_does(commands: list[Command]) -> None:
-    book, oracle = Book(CONTRACT), SortEverything()
-    for command in commands:
-        assert apply(book, command) == oracle.apply(command)
+@settings(max_examples=300)
+@given(collared)
+def test_the_book_does_what_sorting_everything_does(line: Line) -> None:
+    book, oracle = Book(CONTRACT, PRICES), SortEverything(PRICES)
+    for command, collar in line:
+        assert apply(book, command, collar=collar) == oracle.apply(command, collar)
         check_book(book)
-        assert book.depth(len(commands)) == oracle.depth()
+        assert book.depth(len(line)) == oracle.depth()
 
 
-@given(flows())
-def test_the_same_commands_give_the_same_events(commands: list[Command]) -> None:
-    one, other = Book(CONTRACT), Book(CONTRACT)
-    assert [apply(one, command) for command in commands] == [apply(other, command) for command in commands]
+@given(collared)
+def test_the_same_commands_give_the_same_events(line: Line) -> None:
+    one, other = Book(CONTRACT, PRICES), Book(CONTRACT, PRICES)
+    for command, collar in line:
+        assert apply(one, command, collar=collar) == apply(other, command, collar=collar)
 
 
-@given(flows(), st.data())
-def test_a_book_rebuilt_from_its_open_orders_goes_on_in_the_same_way(
-    commands: list[Command], data: st.DataObject
-) -> None:
-    crash_at = data.draw(st.integers(0, len(commands)))
-    book = Book(CONTRACT)
-    for command in commands[:crash_at]:
-        apply(book, command)
-    by_arrival = sorted(book.in_priority(), key=lambda order: order.order_id)
-    rebuilt = restore(CONTRACT, by_arrival)
+@given(collared, st.data())
+def test_a_book_rebuilt_from_its_open_orders_goes_on_in_the_same_way(line: Line, data: st.DataObject) -> None:
+    crash_at = data.draw(st.integers(0, len(line)))
+    book = Book(CONTRACT, PRICES)
+    for command, collar in line[:crash_at]:
+        apply(book, command, collar=collar)
+    by_price = sorted(book.in_priority(), key=lambda standing: standing[0].price_ticks)
+    rebuilt = restore(CONTRACT, by_price, PRICES)
     check_book(rebuilt)
     assert list(rebuilt.in_priority()) == list(book.in_priority())
-    for command in commands[crash_at:]:
-        assert apply(rebuilt, command) == apply(book, command)
+    for command, collar in line[crash_at:]:
+        assert apply(rebuilt, command, collar=collar) == apply(book, command, collar=collar)
     assert close_book(rebuilt) == close_book(book)
 
 
-@given(flows())
-def test_every_lot_of_every_order_is_accounted_for(commands: list[Command]) -> None:
-    """Placed = filled + unfilled at closing, for each order, and nobody trades with itself."""
-    book = Book(CONTRACT)
-    events = [event for command in commands for event in apply(book, command)] + list(close_book(book))
-    placed = {each.order_id: each for each in commands if isinstance(each, LimitOrder)}
-    left = {order_id: int(each.lots) for order_id, each in placed.items()}
-    for event in events:
+@given(collared)
+def test_what_is_refused_or_killed_leaves_the_book_as_it_was(line: Line) -> None:
+    book = Book(CONTRACT, PRICES)
+    for command, collar in line:
+        before = list(book.in_priority())
+        last = apply(book, command, collar=collar)[-1]
+        killed = isinstance(last, OrderClosed) and last.reason is CloseReason.FOK_NOT_FILLED
+        if isinstance(last, OrderRejected) or killed:
+            assert list(book.in_priority()) == before
+
+
+@given(collared)
+def test_every_lot_of_every_order_is_accounted_for(line: Line) -> None:
+    """Whole quantity = filled + still wanted, at every event about an order, until it is closed once."""
+    book, filled = Book(CONTRACT, PRICES), Counter[OrderId]()
+    open_orders: dict[OrderId, Order] = {}
+    closed: set[OrderId] = set()
+    events = [event for command, collar in line for event in apply(book, command, collar=collar)]
+    for event in (*events, *close_book(book)):
         match event:
-            case OrderFilled():
-                assert placed[event.taker_id].party_id != placed[event.maker_id].party_id
-                left[event.taker_id] -= event.lots
-                left[event.maker_id] -= event.lots
-                assert (left[event.taker_id], left[event.maker_id]) == (event.taker_lots_left, event.maker_lots_left)
-            case OrderClosed():
-                assert left.pop(event.order_id) == event.lots_unfilled
+            case OrderAccepted(order, lots):
+                assert lots == order.lots
+                open_orders[order.order_id] = order
+            case OrderFilled(taker, maker, _, lots, taker_left, maker_left):
+                for order, left in ((taker, taker_left), (maker, maker_left)):
+                    filled[order.order_id] += lots
+                    assert filled[order.order_id] + left == order.lots
+                    assert open_orders[order.order_id] == order
+            case OrderAmended(before, after, lots_before, lots_after):
+                assert open_orders[before.order_id] == before
+                assert before.lots - lots_before == after.lots - lots_after == filled[before.order_id]
+                open_orders[after.order_id] = after
+            case OrderClosed(order, reason, left):
+                assert open_orders.pop(order.order_id) == order
+                assert filled[order.order_id] + left == order.lots
+                assert (left == 0) is (reason is CloseReason.FILLED)
+                assert order.order_id not in closed
+                closed.add(order.order_id)
+            case OrderRested(order, left):
+                assert open_orders[order.order_id] == order
+                assert filled[order.order_id] + left == order.lots
             case _:
                 pass
-    assert not left
+    assert not open_orders
+
+
+@given(collared)
+def test_nobody_trades_against_a_wish(line: Line) -> None:
+    """Not worse than its price or above its budget, not with its group, not outside the collar, not partly if whole."""
+    book = Book(CONTRACT, PRICES)
+    for command, collar in line:
+        events = apply(book, command, collar=collar)
+        fills = [event for event in events if isinstance(event, OrderFilled)]
+        for fill in fills:
+            buy, sell = (fill.taker, fill.maker) if fill.taker.side is Side.BUY else (fill.maker, fill.taker)
+            assert sell.price_ticks <= fill.price_ticks == fill.maker.price_ticks <= buy.price_ticks
+            assert buy.group_id != sell.group_id
+            assert collar is None or fill.price_ticks in collar
+            assert fill.taker.post_only is PostOnly.NO
+        if isinstance(command, Order):
+            bought = sum(fill.lots for fill in fills)
+            assert command.time_in_force is not TimeInForce.FOK or bought in (0, command.lots)
+            assert command.budget is None or sum(fill.lots * fill.price_ticks for fill in fills) <= command.budget
+            assert command.may_rest or command.order_id not in book
+        _check_prevented(events)
+
+
+def _check_prevented(events: tuple[Event, ...]) -> None:
+    """A prevented match is within a group, and does what the newer order wished."""
+    for place, event in enumerate(events):
+        if isinstance(event, MatchPrevented):
+            assert event.taker.group_id == event.maker.group_id
+            assert event.how is event.taker.self_trade
+            assert isinstance(events[place + 1], OrderClosed | OrderAmended)

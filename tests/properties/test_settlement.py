@@ -56,7 +56,6 @@ def terms(draw: st.DrawFn) -> PositionTerms:
         take_or_pay_permille=draw(st.integers(0, 1000)),
         damages_permille=draw(st.integers(0, 2000)),
         buyer_fee_ppm=draw(st.integers(0, 50_000)),
-        provider_fee_ppm=draw(st.integers(0, 50_000)),
         schedule=draw(schedules()),
     )
 
@@ -68,9 +67,11 @@ def uses(most: int = 300_000_000) -> st.SearchStrategy[tuple[MinuteUse, ...]]:
 
 @st.composite
 def positions(draw: st.DrawFn) -> PositionInput:
+    notional = draw(st.integers(1, 10**10))
     return PositionInput(
         tokens=draw(st.integers(1, 1_000_000)),
-        notional_micros=draw(st.integers(0, 10**10)),
+        notional_micros=notional,
+        provider_fee_picos=draw(st.integers(0, notional * 50_000)),
         minutes=draw(uses()),
         reference_price_micros=draw(st.integers(0, 10**8)),
         bond_micros=draw(st.integers(0, 10**10)),
@@ -121,6 +122,24 @@ def test_amounts_are_the_exact_fractions_rounded_down(contract: PositionTerms, p
     assert outcome.overage.gross_micros == floor(outcome.overage_tokens * max(price, reference))
     refused = counted_refusals_millitokens(position.minutes, minute_rate_tokens(contract, position.tokens)) // 1000
     assert outcome.short_tokens == min(position.tokens - outcome.delivered_tokens, refused)
+
+
+@given(
+    terms(), positions(), st.lists(st.tuples(st.integers(1, 10**9), st.integers(0, 100_000)), min_size=1, max_size=6)
+)
+def test_the_providers_fee_is_what_its_fills_would_pay_one_by_one_but_for_one_rounding(
+    contract: PositionTerms, position: PositionInput, fills: list[tuple[int, int]]
+) -> None:
+    """A fill's part of what is paid is its part of the notional."""
+    notional = sum(micros for micros, _ in fills)
+    picos = sum(micros * ppm for micros, ppm in fills)
+    outcome = calculate(contract, replace(position, notional_micros=notional, provider_fee_picos=picos))
+    for payout in (outcome.pay, outcome.overage):
+        parts = [Fraction(payout.gross_micros * micros * ppm, notional * 10**6) for micros, ppm in fills]
+        assert payout.fee_micros == floor(sum(parts))
+        assert 0 <= payout.fee_micros - sum(map(floor, parts)) < len(fills)
+        lowest, highest = min(ppm for _, ppm in fills), max(ppm for _, ppm in fills)
+        assert payout.gross_micros * lowest // 10**6 <= payout.fee_micros <= payout.gross_micros * highest // 10**6
 
 
 @given(terms(), positions())

@@ -9,7 +9,17 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import reverse
 
-from exchange.models import CapacityDeclaration, Contract, Fill, Intake, Offer, Order, Site
+from exchange.models import (
+    CapacityDeclaration,
+    Contract,
+    Fill,
+    Intake,
+    ListingRule,
+    Offer,
+    OperatorDecision,
+    Order,
+    Site,
+)
 from ledger.models import Account, ActionLog, ApiKey, Party, SigningKey, Transaction, Transfer, User
 from ledger.parties.keys import Scope, issue_key
 from settlement.models import Meter, SettlementRun, ShareSchedule, Statement
@@ -31,7 +41,9 @@ OWN_OF_PROVIDER = (
     ApiKey,
     Party,
 )
-ONLY_READERS_OF_ALL = (User, Transaction, ActionLog, SigningKey, Intake, SettlementRun)
+ONLY_READERS_OF_ALL = (
+    User, Transaction, ActionLog, SigningKey, Intake, SettlementRun, ListingRule, OperatorDecision,
+)  # fmt: skip
 
 
 def list_url(model: type[Model]) -> str:
@@ -146,7 +158,18 @@ def test_nobody_can_edit_or_delete_anything(settled: TheSite) -> None:
 def test_only_who_may_add_gets_a_form(site: TheSite) -> None:
     may = {
         "provider": {"site", "capacitydeclaration", "offer", "shareschedule"},
-        "operator": {"user", "party", "product", "contract", "qualification", "meter"},
+        "operator": {
+            "user",
+            "party",
+            "product",
+            "contract",
+            "qualification",
+            "meter",
+            "feeschedule",
+            "tradegroup",
+            "listingrule",
+            "operatordecision",
+        },
     }
     for model in admin.site._registry:
         url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
@@ -163,6 +186,8 @@ def test_the_operators_acts_are_the_operators(site: TheSite) -> None:
     key = issue_key(party, "tests", [Scope.READ], actor=ACTOR, now=NOW).key
     acts = [
         row_url(contract, "halt"),
+        reverse("admin:exchange_listingrule_add"),
+        reverse("admin:exchange_operatordecision_add"),
         row_url(party, "deposit"),
         row_url(party, "issue_key"),
         row_url(key, "revoke"),

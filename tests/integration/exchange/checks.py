@@ -31,6 +31,11 @@ UNMATCHED_ORDERS = """
      WHERE o.lots - o.remaining_lots <> (SELECT coalesce(sum(f.lots), 0) FROM exchange_fill f
                                           WHERE o.id IN (f.buy_order_id, f.sell_order_id))
 """
+FILLED_IN_PART = "SELECT count(*) FROM exchange_order WHERE status = 'filled' AND remaining_lots > 0 AND budget IS NULL"
+DECIDED = """
+    SELECT count(*) FROM exchange_intake AS line JOIN exchange_sequencerstate AS state
+                      ON state.shard = line.shard AND line.seq <= state.cursor
+"""
 ESCROW = """
     SELECT count(*) FROM exchange_contract c
      WHERE (SELECT coalesce(sum(notional), 0) FROM exchange_fill f WHERE f.contract_id = c.id)
@@ -44,9 +49,8 @@ def check_exchange() -> None:
     assert _number(DRIFTED) == 0
     assert _number(UNMATCHED_ORDERS) == 0
     assert _number(ESCROW) == 0
-    assert _number("SELECT count(*) FROM exchange_order WHERE status = 'filled' AND remaining_lots > 0") == 0
-    decided = "SELECT count(*) FROM exchange_intake WHERE seq <= (SELECT cursor FROM exchange_sequencerstate)"
-    assert _number(decided) == _number("SELECT count(*) FROM exchange_intakeresult")
+    assert _number(FILLED_IN_PART) == 0
+    assert _number(DECIDED) == _number("SELECT count(*) FROM exchange_intakeresult")
     with connection.cursor() as cursor:
         cursor.execute(HELD_CASH, {"bond": BOND_PER_LOT, "tick": LOT_TICK_MICROS, "fee": FEE_PPM})
         expected = dict(cursor.fetchall())

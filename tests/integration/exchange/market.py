@@ -147,7 +147,7 @@ class Market:
         (result,) = self.results([self.submit_buy(party, lots, price_ticks, **more)])
         return result
 
-    def submit_buy(self, party: Party, lots: int, price_ticks: int, **more: Any) -> int:
+    def submit_buy(self, party: Party, lots: int | None, price_ticks: int | None, **more: Any) -> int:
         fixed: dict[str, Any] = {"symbol": SYMBOL, "side": Side.BUY, "time_in_force": TimeInForce.GTC}
         command = PlaceOrder(party_id=party.id, lots=lots, price_ticks=price_ticks, **(fixed | more))
         return place_order(command, actor=ACTOR, now=self.clock.at).seq

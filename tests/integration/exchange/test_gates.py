@@ -5,19 +5,38 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 
+from exchange.commands.halt_contract import ResumeContract, resume_contract
 from exchange.commands.mark_contract_settled import MarkContractSettled, mark_contract_settled
+from exchange.commands.qualify_provider import (
+    QualifyProvider,
+    RevokeQualification,
+    qualify_provider,
+    revoke_qualification,
+)
 from exchange.commands.sweep_contract_life import sweep_contract_life
-from exchange.errors import ContractExists, InvalidTerms, InvalidWindow, WrongContractState
-from exchange.models import Contract, Intake, IntakeKind
+from exchange.errors import (
+    ContractExists,
+    ContractHalted,
+    InvalidOrder,
+    InvalidTerms,
+    InvalidWindow,
+    WrongContractState,
+)
+from exchange.models import Contract, Intake, IntakeKind, Qualification
 from exchange.selectors.market import get_book, get_contract
 from exchange.selectors.positions import list_delivery_instructions, list_own_positions, list_positions
 from exchange.sequencer.intake import Submission, submit
 from ledger.chart import Role
 from ledger.errors import DomainError
+from ledger.models import ActionLog
 from tests.integration.exchange.checks import check_exchange
-from tests.integration.exchange.market import ACTOR, LOT, NOW, START, SYMBOL, Market
+from tests.integration.exchange.market import ACTOR, CODE, LOT, NOW, START, SYMBOL, Market
+
+HOUR = timedelta(hours=1)
 
 
 def close(market: Market) -> dict[str, Any]:
@@ -44,6 +63,88 @@ def test_closing_cancels_the_book_releases_its_holds_and_fixes_the_price(market:
     assert market.cash(market.provider).held == 4_000_000
     assert market.tokens(market.provider, Role.OBLIGATION).held == 0
     check_exchange()
+
+
+def test_a_gate_closes_in_one_transaction(market: Market) -> None:
+    """Book, holds, state, obligations and journal are written by the same transaction, or none of them is."""
+    market.offer(3, 400)
+    market.buy(market.party("buyer-1"), 1, 400)
+    close(market)
+    cash = market.cash(market.provider).id
+    writers = {
+        table: _number(f"SELECT xmin::text::bigint FROM {table} WHERE {row}")
+        for table, row in (
+            ("exchange_contract", f"id = {market.contract.id}"),
+            ("exchange_order", "status = 'expired'"),
+            ("exchange_sequencerbatch", "no = (SELECT max(no) FROM exchange_sequencerbatch)"),
+            ("exchange_intakeresult", "seq = (SELECT max(seq) FROM exchange_intakeresult)"),
+            ("exchange_bookdelta", "seq = (SELECT max(seq) FROM exchange_bookdelta)"),
+            ("ledger_account", f"id = {cash}"),
+            ("ledger_transaction", "id = (SELECT max(id) FROM ledger_transaction)"),
+        )
+    }
+    assert len(set(writers.values())) == 1, writers
+
+
+@pytest.mark.parametrize("table", ["exchange_contract", "exchange_order", "exchange_bookdelta", "ledger_holdentry"])
+def test_a_gate_that_fails_half_way_has_not_closed(market: Market, database: Any, table: str) -> None:
+    market.offer(3, 400)
+    market.buy(market.party("buyer-1"), 1, 400)
+    held, tokens = market.cash(market.provider).held, market.tokens(market.provider, Role.OBLIGATION).held
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$")
+        owner.execute(f"CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION fail()".encode())
+        result = close(market)
+        assert result["status"] == "failed"
+        contract = Contract.objects.get(id=market.contract.id)
+        assert (contract.state, contract.obligations_hash, contract.reference_price_micros) == ("trading", None, None)
+        assert get_book(SYMBOL).asks[0].lots == 2
+        assert market.cash(market.provider).held == held
+        assert market.tokens(market.provider, Role.OBLIGATION).held == tokens
+        owner.execute(f"DROP TRIGGER fail ON {table}".encode())
+    (result,) = market.sweep()  # the clock rings again
+    assert (result["contract_state"], result["orders_expired"]) == ("closed", 1)
+    check_exchange()
+
+
+def test_a_halt_by_the_collar_says_why_and_an_operator_ends_it(market: Market) -> None:
+    narrow = market.list_window(START + timedelta(hours=1), collar_permille=50)
+    market.sweep()
+    start, buyer = narrow.delivery_start, market.party("buyer-1")
+    market.offer(1, 420, start)
+    market.offer(1, 441, start)
+    market.offer(1, 442, start)
+    first = market.buy(buyer, 3, 500, symbol=narrow.symbol)
+    assert (first["filled_lots"], first["close_reason"]) == (2, "price_collar")  # 5 % above 4.20 is 4.41
+    narrow.refresh_from_db()
+    assert (narrow.state, narrow.state_reason) == (
+        "halted",
+        "An order would have traded at 4.420000, outside the collar.",
+    )
+    told = ActionLog.objects.get(action="halt", subject=f"contract:{narrow.symbol}")
+    assert (told.actor, told.reason, told.details) == (
+        "sequencer",
+        narrow.state_reason,
+        {"order_id": first["order_id"]},
+    )
+    with pytest.raises(ContractHalted):
+        market.submit_buy(buyer, 1, 442, symbol=narrow.symbol)
+    with pytest.raises(InvalidOrder):
+        resume_contract(ResumeContract(narrow.symbol, " "), actor=ACTOR, now=NOW)
+    seq = resume_contract(ResumeContract(narrow.symbol, "the price is right"), actor=ACTOR, now=NOW).seq
+    assert market.results([seq])[0]["contract_state"] == "trading"
+    narrow.refresh_from_db()
+    assert narrow.state_reason == ""
+    assert market.buy(buyer, 1, 442, symbol=narrow.symbol)["filled_lots"] == 1  # the last price is 4.41 now
+    assert ActionLog.objects.get(action="resume").reason == "the price is right"
+    check_exchange()
+
+
+def _number(query: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        (number,) = cursor.fetchone()
+    return int(number)
 
 
 def test_without_trades_the_reference_is_the_next_wider_window_and_then_the_last_settled(market: Market) -> None:
@@ -140,6 +241,34 @@ def test_the_sides_of_a_position_learn_each_other_at_the_gate_and_not_before(mar
     assert instruction.rate_tokens == LOT  # 6 lots × 60 s × 1.5 / 3,600 s is less than the largest request
     assert list_delivery_instructions(SYMBOL, stranger.id) == []
     assert list_own_positions(stranger.id) == []
+
+
+def test_the_endpoint_is_that_of_the_qualification_for_the_time_of_delivery(market: Market) -> None:
+    """A later one does not send buyers elsewhere before its time, and one that was revoked still says where to go."""
+    buyer = market.party("buyer-1")
+    market.offer(1, 400)
+    market.buy(buyer, 1, 400)
+    close(market)
+    known: dict[str, Any] = {
+        "provider_id": market.provider.id,
+        "product_code": CODE,
+        "access": "By mail.",
+        "model_name": "qwen3-235b",
+        "entitlement_attested_by": "counsel",
+    }
+    for host, start, end in (
+        ("next", START + timedelta(days=1), START + timedelta(days=9)),
+        ("now", NOW, START + HOUR),
+    ):
+        command = QualifyProvider(
+            endpoint_url=f"https://{host}.example.com/v1", valid_from=start, valid_until=end, **known
+        )
+        qualify_provider(command, actor=ACTOR, now=market.clock.at)
+    for qualification in Qualification.objects.filter(valid_from__lte=NOW):
+        revoke = RevokeQualification(qualification.pk, "the weights were replaced")
+        revoke_qualification(revoke, actor=ACTOR, now=market.clock.at)
+    (instruction,) = list_delivery_instructions(SYMBOL, buyer.id)
+    assert (instruction.base_url, instruction.access) == ("https://now.example.com/v1", "By mail.")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from exchange.models import Intake, IntakeKind, IntakeResult, Order, SequencerBa
 from exchange.selectors.operations import get_sequencer
 from exchange.selectors.orders import get_order
 from exchange.sequencer.intake import Submission, submit
-from exchange.sequencer.loop import Sequencer, Superseded
+from exchange.sequencer.lease import Superseded
+from exchange.sequencer.loop import Sequencer
 from exchange.sequencer.results import await_result, await_results
 from ledger.models import Batch, Transaction
 from tests.integration.exchange.checks import check_exchange
@@ -119,7 +120,8 @@ def test_results_are_waited_for_and_told_within_the_time(market: Market) -> None
         assert second is not None
         with connection.cursor() as cursor:  # its connection is cut: it starts over and goes on
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+                " WHERE datname = current_database() AND locktype = 'advisory' AND classid = %s",
                 [0x544F_4B53],
             )
         third = await_result(market.submit_buy(buyer, 1, 400), timeout_s=10)

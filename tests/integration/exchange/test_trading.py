@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
 
+from exchange.commands.amend_order import AmendOrder, amend_order
 from exchange.commands.cancel_order import CancelOrder, cancel_order
 from exchange.commands.halt_contract import HaltContract, ResumeContract, halt_contract, resume_contract
 from exchange.errors import (
@@ -20,8 +22,8 @@ from exchange.errors import (
     PriceOutOfBand,
     UnknownContract,
 )
-from exchange.matching.types import Side, TimeInForce
-from exchange.models import ContractMarket, Fill, Intake, Order, SequencerBatch
+from exchange.matching.types import OrderType, Side, TimeInForce
+from exchange.models import ContractMarket, Fill, Intake, Order, SequencerBatch, TradeGroup
 from exchange.selectors.market import get_book, list_trades
 from exchange.selectors.orders import get_order, list_fills
 from ledger.chart import AccountKey, Role
@@ -277,3 +279,52 @@ def test_each_side_sees_its_own_fill_and_not_the_other_party(market: Market) -> 
     assert (bought.side, bought.fee, sold.side, sold.fee) == (Side.BUY, 800, Side.SELL, 0)
     assert bought.id == sold.id
     assert bought.order_id != sold.order_id
+
+
+def test_a_repeat_is_judged_by_what_was_asked_and_not_by_what_was_stamped(market: Market) -> None:
+    buyer = market.party("buyer-1")
+    budget: dict[str, Any] = {
+        "order_type": OrderType.MARKET,
+        "time_in_force": TimeInForce.IOC,
+        "budget_micros": 999_999,
+    }
+    limit = market.submit_buy(buyer, 1, 400, client_order_id="limit")
+    by_budget = market.submit_buy(buyer, None, None, client_order_id="budget", **budget)
+    TradeGroup.objects.create(party=buyer, group_id=market.provider.id)
+    assert market.submit_buy(buyer, 1, 400, client_order_id="limit") == limit
+    assert market.submit_buy(buyer, None, None, client_order_id="budget", **budget) == by_budget
+    assert Intake.objects.get(seq=limit).payload["group_id"] == buyer.id
+    new = Intake.objects.get(seq=market.submit_buy(buyer, 1, 400))
+    assert new.payload["group_id"] == market.provider.id
+
+
+def test_parties_of_one_group_do_not_trade_with_each_other(market: Market) -> None:
+    buyer = market.party("buyer-1")
+    TradeGroup.objects.create(party=buyer, group_id=market.provider.id)
+    market.offer(2, 400)
+    result = market.buy(buyer, 2, 400)
+    assert (result["order_status"], result["close_reason"]) == ("cancelled", "self_trade")
+    assert not Fill.objects.exists()
+
+
+def test_an_amendment_of_a_waiting_order_starts_from_what_was_asked(market: Market) -> None:
+    buyer = market.party("buyer-1")
+    placed = market.submit_buy(buyer, 5, 400)
+    first = amend_order(AmendOrder(buyer.id, placed, lots=4), actor=ACTOR, now=NOW)
+    second = amend_order(AmendOrder(buyer.id, placed, price_ticks=390), actor=ACTOR, now=NOW)
+    market.results([placed, first.seq, second.seq])
+    standing = get_order(buyer.id, placed)
+    assert (standing.price_ticks, standing.lots) == (390, 5)  # the second did not know of the first
+    third = amend_order(AmendOrder(buyer.id, placed, lots=3), actor=ACTOR, now=NOW)
+    market.results([third.seq])
+    assert (get_order(buyer.id, placed).price_ticks, get_order(buyer.id, placed).lots) == (390, 3)
+    check_exchange()
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_only_an_own_order_can_be_amended(market: Market, mine: bool) -> None:
+    owner, other = market.party("buyer-1"), market.party("buyer-2")
+    order_id = market.buy(owner, 1, 400)["order_id"]
+    command = AmendOrder(owner.id, order_id + 1, lots=1) if mine else AmendOrder(other.id, order_id, lots=1)
+    with pytest.raises(OrderNotFound):
+        amend_order(command, actor=ACTOR, now=NOW)

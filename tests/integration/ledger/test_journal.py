@@ -236,7 +236,7 @@ def test_texts_of_the_greatest_length_are_posted_as_they_are(books: Books) -> No
         books.deposit(books.ada, 5, "参" * MAX_REFERENCE),
         kind="k" * MAX_KIND,
         source="源" * MAX_SOURCE,
-        legs=tuple(replace(leg, ref=ref) for leg in books.deposit(books.ada, 5, "").legs),
+        legs=tuple(Leg(leg.account, leg.amount, ref) for leg in books.deposit(books.ada, 5, "").legs),
         holds=(HoldChange(books.cash(books.ada), 1, ref),),
     )
     with transaction.atomic():

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from config.catalogue import BUYERS, MODELS, PROVIDERS, SHARES_PPM
 from config.demo.forecast import Want
 from config.demo.haggling import plan_haggling
-from config.first_market import market_plan
-from config.live_market.habits import choose, offer_price, usage_of_step
+from config.first_market import listing_rule, market_plan
+from config.live_market.habits import (
+    DEEDS_PERMILLE,
+    Deed,
+    choose_amendment,
+    choose_change,
+    choose_deed,
+    choose_order,
+    offer_price,
+    usage_of_step,
+)
 from config.market_setup import contract_of, product_terms, site_capacity
 from exchange.capacity import Allocation, validate_allocations, window_capacity
 from exchange.windows import parse_symbol
@@ -69,16 +78,41 @@ def test_haggling_spreads_the_lots_and_stays_in_the_band() -> None:
         assert all(contract.band_low_ticks <= price <= contract.band_high_ticks for price in prices)
 
 
-def test_bots_stay_in_the_price_band() -> None:
+def test_bots_stay_in_the_price_band_and_within_the_collar() -> None:
     random = Random(1)
     _, window = parse_symbol("A@20261201T10/1H")
     for model in MODELS.values():
         contract = contract_of(model, window, window.start, window.start)
         band = range(contract.band_low_ticks, contract.band_high_ticks + 1)
-        choices = [choose(model, random) for _ in range(300)]
-        assert None in choices
-        assert all(choice.price_ticks in band for choice in choices if choice)
-        assert all(offer_price(model, each.price_permille, random) in band for each in PROVIDERS for _ in range(50))
+        wishes = [choose_order(deed, model, random) for deed in Deed for _ in range(100)]
+        amended = [choose_amendment(model, 3, 0, random) for _ in range(100)]
+        bids = [wish.price_ticks for wish in wishes]
+        bids += [change["price_ticks"] for change in amended if "price_ticks" in change]
+        asks = [offer_price(model, each.price_permille, random) for each in PROVIDERS for _ in range(50)]
+        assert all(price in band for price in (*bids, *asks))
+        # They trade somewhere between their lowest ask or bid that is met, and their highest.
+        collar = listing_rule(model).collar_permille
+        assert (max(asks) - min(asks)) * 1_000 < min(asks) * collar
+
+
+def test_buyers_do_every_deed_and_amend_to_less_but_not_to_nothing() -> None:
+    assert sum(DEEDS_PERMILLE.values()) == 1_000
+    assert {choose_deed(Random(seed)) for seed in range(300)} == set(Deed)
+    (model, *_) = MODELS.values()
+    smaller = [choose_amendment(model, 3, 1, Random(seed)) for seed in range(50)]
+    assert {change["lots"] for change in smaller if "lots" in change} == {2}
+    assert all("lots" not in choose_amendment(model, 3, 2, Random(seed)) for seed in range(50))
+
+
+def test_under_the_same_chance_bots_wish_for_the_same() -> None:
+    def wishes(seed: int) -> list[object]:
+        random, (model, *_) = Random(seed), MODELS.values()
+        return [choose_order(choose_deed(random), model, random) for _ in range(50)] + [
+            choose_change(paused, random) for paused in (False, True) for _ in range(50)
+        ]
+
+    assert wishes(7) == wishes(7)
+    assert wishes(7) != wishes(8)
 
 
 def test_a_position_is_used_bit_by_bit() -> None:

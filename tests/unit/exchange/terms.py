@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+from msgspec import structs
 
 from exchange.clearing.terms import ContractTerms
-from exchange.matching.types import ContractId, LimitOrder, Lots, OrderId, PartyId, PriceTicks, Side, TimeInForce
+from exchange.matching.types import ContractId, GroupId, Lots, Order, OrderId, PartyId, PriceTicks, Side, TimeInForce
 
 HOUSE = PartyId(1)
 TERMS = ContractTerms(
@@ -37,7 +40,21 @@ def order(
     tif: TimeInForce = TimeInForce.GTC,
     overage_permille: int = 0,
     contract: ContractId = TERMS.contract_id,
-) -> LimitOrder:
-    return LimitOrder(
-        OrderId(order_id), contract, PartyId(party), side, PriceTicks(price), Lots(lots), tif, overage_permille
+    **changes: Any,
+) -> Order:
+    """An order that pays the fees of `TERMS` in either role, unless `changes` say otherwise."""
+    fee_ppm = TERMS.buyer_fee_ppm if side is Side.BUY else TERMS.provider_fee_ppm
+    plain = Order(
+        OrderId(order_id),
+        contract,
+        PartyId(party),
+        side,
+        PriceTicks(price),
+        Lots(lots),
+        GroupId(party),
+        time_in_force=tif,
+        overage_permille=overage_permille,
+        maker_fee_ppm=fee_ppm,
+        taker_fee_ppm=fee_ppm,
     )
+    return structs.replace(plain, **changes)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from exchange.clearing import amounts
 from exchange.errors import InvalidTerms
-from exchange.matching.types import PriceTicks, Side
+from exchange.matching.types import BrokenInvariant, PriceTicks, Side
 from ledger.drafts import HoldChange
 from tests.unit.exchange.terms import TERMS, order, terms
 
@@ -23,7 +24,8 @@ def test_notional_and_fee_are_exact_and_rounded_down() -> None:
 
 def test_a_buy_order_holds_notional_and_fee_rounded_up() -> None:
     odd = terms(buyer_fee_ppm=3)
-    assert amounts.required_holds(odd, order(1, 5, Side.BUY, 421, 2)) == (HoldChange(odd.cash(5), 842_000 + 3),)
+    buy = order(1, 5, Side.BUY, 421, 2, maker_fee_ppm=0, taker_fee_ppm=3)
+    assert amounts.required_holds(odd, buy) == (HoldChange(odd.cash(5), 842_000 + 3),)
 
 
 def test_overage_is_held_at_the_bands_upper_price_with_fee_by_the_lot() -> None:
@@ -56,3 +58,12 @@ def test_the_bond_of_a_lot_is_its_highest_value_times_the_cap_rounded_up() -> No
     for cap in (-1, 2_001):
         with pytest.raises(InvalidTerms):
             bond(10, cap)
+
+
+@pytest.mark.parametrize("role", ["maker_fee_ppm", "taker_fee_ppm"])
+@pytest.mark.parametrize("side", Side)
+def test_an_order_that_carries_more_than_the_contracts_fee_is_not_admitted(side: Side, role: str) -> None:
+    """Its hold would not cover it."""
+    for wrong in (-1, (TERMS.buyer_fee_ppm if side is Side.BUY else TERMS.provider_fee_ppm) + 1):
+        with pytest.raises(BrokenInvariant):
+            amounts.required_holds(TERMS, replace(order(1, 5, side, 421, 2), **{role: wrong}))

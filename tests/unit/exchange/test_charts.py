@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, CurvePoint, curve_chart, depth_chart, trade_chart
+from exchange.charts import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    CandlePoint,
+    Chart,
+    CurvePoint,
+    candle_chart,
+    curve_chart,
+    depth_chart,
+)
 
 LEVELS = st.lists(
     st.tuples(st.integers(1, 10_000), st.integers(1, 10**6)), max_size=30, unique_by=lambda level: level[0]
@@ -31,7 +42,7 @@ def coordinates(chart: Chart) -> list[tuple[int, int]]:
 
 def test_an_empty_book_and_no_trades_have_no_chart() -> None:
     assert depth_chart([], [], str) is None
-    assert trade_chart([], str) is None
+    assert candle_chart([], str) is None
     assert curve_chart([CurvePoint("14:00", None, None, None)], str) is None
 
 
@@ -63,25 +74,52 @@ def test_a_book_of_any_shape_is_drawn_inside_the_plot(bids: list[tuple[int, int]
     assert [label.x for label in feet] == sorted(label.x for label in feet)
 
 
-@given(trades=st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**6)), min_size=1, max_size=120))
-def test_trades_are_drawn_in_their_order_inside_the_plot(trades: list[tuple[int, int]]) -> None:
-    chart = trade_chart(trades, str)
+@st.composite
+def candles(draw: st.DrawFn) -> list[CandlePoint]:
+    places = sorted(draw(st.sets(st.integers(10**6, 10**6 + 59), min_size=1)))
+    found = []
+    for place in places:
+        low, *between, high = sorted(draw(st.lists(st.integers(1, 10**9), min_size=4, max_size=4)))
+        opened, closed = draw(st.permutations(between))
+        found.append(CandlePoint(place, str(place), opened, high, low, closed))
+    return found
+
+
+@given(candles())
+def test_candles_are_drawn_in_their_order_inside_the_plot(drawn: list[CandlePoint]) -> None:
+    chart = candle_chart(drawn, str)
     assert chart is not None
-    xs = [x for x, _ in coordinates(chart)]
-    assert xs == sorted(xs)
-    assert all(TOP <= y <= BOTTOM for _, y in coordinates(chart))
-    assert chart.dots[0].text == f"{trades[-1][1]} lots at {trades[-1][0]}"
+    assert len(chart.shapes) == 2 * len(drawn)
+    for x, y in coordinates(chart):
+        assert LEFT <= x <= RIGHT
+        assert TOP <= y <= BOTTOM
+    wicks = [coordinates(Chart("", (), (shape,), (), ()))[0][0] for shape in chart.shapes[::2]]
+    assert wicks == sorted(set(wicks))
+
+
+def test_a_fallen_candle_looks_other_than_a_risen_one() -> None:
+    chart = candle_chart(
+        [CandlePoint(5, "14:05", 10, 14, 8, 12), CandlePoint(8, "14:08", 12, 12, 9, 9)], lambda ticks: f"{ticks}.00"
+    )
+    assert chart is not None
+    assert [shape.style for shape in chart.shapes] == ["candle risen"] * 2 + ["candle fallen"] * 2
+    assert chart.summary == ("2 candles from 14:05 to 14:08: opened at 10.00, highest 14.00, lowest 8.00, last 9.00.")
 
 
 def test_a_curve_leaves_gaps_where_there_is_no_price() -> None:
     points = [
         CurvePoint("14:00", 10, 12, 11),
-        CurvePoint("15:00", None, 13, None),
+        CurvePoint("15:00", None, 13, None, 14),
         CurvePoint("16:00", None, None, None),
     ]
     chart = curve_chart(points, str)
     assert chart is not None
-    assert [shape.style for shape in chart.shapes] == ["line bid-line", "line ask-line", "line ask-line"]
+    assert [shape.style for shape in chart.shapes] == [
+        "line bid-line",
+        "line ask-line",
+        "line ask-line",
+        "line buy-line",
+    ]
     assert [dot.text for dot in chart.dots] == ["14:00: last 11"]
     assert [label.text for label in chart.labels if label.anchor == "middle"] == ["14:00", "15:00", "16:00"]
 

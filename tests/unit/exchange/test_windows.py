@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -13,13 +13,16 @@ from exchange.windows import (
     DAY,
     HOUR,
     MINUTE,
+    MONTH,
     Window,
     check_product_code,
     format_length,
     format_symbol,
+    length_between,
     parse_length,
     parse_symbol,
     window_at,
+    window_from,
 )
 
 LENGTHS = [minutes * MINUTE for minutes in range(1, 1_441) if DAY % (minutes * MINUTE) == 0]
@@ -32,14 +35,16 @@ def at(text: str) -> datetime:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(600, "10MIN"), (900, "15MIN"), (3_600, "1H"), (14_400, "4H"), (86_400, "1D"), (5_400, "90MIN")],
+    [(600, "10MIN"), (900, "15MIN"), (3_600, "1H"), (14_400, "4H"), (86_400, "1D"), (5_400, "90MIN"), (MONTH, "1M")],
 )
 def test_lengths_are_written_in_the_largest_unit(seconds: int, text: str) -> None:
     assert format_length(seconds) == text
     assert parse_length(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["60MIN", "24H", "7MIN", "5H", "2D", "0H", "01H", "1h", "H", "", "1W", "-1H", "1H "])
+@pytest.mark.parametrize(
+    "text", ["60MIN", "24H", "7MIN", "5H", "2D", "0H", "01H", "1h", "H", "", "1W", "2M", "30D", "-1H", "1H "]
+)
 def test_other_lengths_are_refused(text: str) -> None:
     with pytest.raises(InvalidWindow):
         parse_length(text)
@@ -54,6 +59,8 @@ def test_other_lengths_are_refused(text: str) -> None:
         (at("2026-12-01T14:00"), at("2026-12-01T14:07")),  # no such length
         (at("2026-12-01T14:00"), at("2026-12-01T15:00") + timedelta(microseconds=1)),
         (at("2026-12-01T14:00"), at("2026-12-03T14:00")),  # longer than a day
+        (at("2026-12-02"), at("2027-01-02")),  # as long as a month, and none
+        (at("2026-11-01"), at("2027-01-01")),  # two months
         (datetime.fromisoformat("2026-12-01T14:00"), datetime.fromisoformat("2026-12-01T15:00")),  # no time zone
         (datetime(2026, 12, 1, 14, tzinfo=timezone(timedelta(hours=8))), at("2026-12-01T07:00")),
     ],
@@ -76,6 +83,7 @@ def test_a_window_is_half_open() -> None:
         ("QWEN3-235B.CN-EAST.STD@20261201T1410/10MIN", "2026-12-01T14:10", 600),
         ("QWEN3-235B.CN-EAST.STD@20261201T1400/10MIN", "2026-12-01T14:00", 600),
         ("QWEN3-235B.CN-EAST.STD@20261201T00/1D", "2026-12-01T00:00", DAY),
+        ("QWEN3-235B.CN-EAST.STD@202612/1M", "2026-12-01T00:00", MONTH),
     ],
 )
 def test_a_symbol_is_read_and_written(symbol: str, start: str, seconds: int) -> None:
@@ -92,6 +100,12 @@ def test_a_symbol_is_read_and_written(symbol: str, start: str, seconds: int) -> 
         "QWEN3@20261201T14",
         "QWEN3@20261201T1400/1H",  # an hour is not written to the minute
         "QWEN3@20261201T14/10MIN",
+        "QWEN3@20261201T10/10MIN",  # not 01:00
+        "QWEN3@20261201/1M",
+        "QWEN3@20261201T00/1M",
+        "QWEN3@202613/1M",
+        "QWEN3@20261/1M",
+        "QWEN3@202612/1D",
         "QWEN3@20261201T14/60MIN",
         "QWEN3@20261201T1405/10MIN",  # not aligned
         "QWEN3@20261301T14/1H",
@@ -118,3 +132,22 @@ def test_every_instant_is_in_exactly_one_window_of_a_length_and_symbols_round_tr
     assert window.contains(now)
     assert window.seconds == seconds
     assert parse_symbol(format_symbol(check_product_code("M.R.C"), window)) == ("M.R.C", window)
+
+
+@given(instants)
+def test_months_follow_each_other_without_a_gap_and_symbols_round_trip(now: datetime) -> None:
+    month = window_at(now, MONTH)
+    assert month.contains(now)
+    assert (month.start.day, month.start.time(), month.end.day) == (1, time(), 1)
+    assert 28 * DAY <= month.seconds <= 31 * DAY
+    assert month.length == length_between(month.start, month.end) == MONTH
+    assert window_at(month.end, MONTH).start == month.end
+    assert window_at(month.start - timedelta(microseconds=1), MONTH).end == month.start
+    assert parse_symbol(format_symbol("M.R.C", month)) == ("M.R.C", month)
+
+
+def test_only_the_first_of_a_month_starts_one() -> None:
+    assert window_from(at("2028-02-01"), MONTH).seconds == 29 * DAY
+    for start in ("2026-12-02", "2026-12-01T01:00"):
+        with pytest.raises(InvalidWindow):
+            window_from(at(start), MONTH)

@@ -16,6 +16,7 @@ START = datetime(2026, 12, 1, 14, tzinfo=UTC)
         (START + timedelta(minutes=10), 600, "Tue 1 Dec, 14:10–14:20 UTC"),
         (START.replace(hour=23), 3_600, "Tue 1 Dec, 23:00–24:00 UTC"),
         (START.replace(hour=0), 86_400, "Tue 1 Dec, all day UTC"),
+        (START.replace(hour=0), 31 * 86_400, "December 2026, all month UTC"),
         (START.astimezone(timezone(timedelta(hours=8))), 3_600, "Tue 1 Dec, 14:00–15:00 UTC"),
     ],
 )
@@ -25,7 +26,14 @@ def test_windows_in_words(start: datetime, seconds: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(86_400, "1 day"), (7_200, "2 hours"), (3_600, "1 hour"), (600, "10 minutes"), (90, "90 seconds")],
+    [
+        (30 * 86_400, "1 month"),
+        (86_400, "1 day"),
+        (7_200, "2 hours"),
+        (3_600, "1 hour"),
+        (600, "10 minutes"),
+        (90, "90 seconds"),
+    ],
 )
 def test_lengths_in_words(seconds: int, words: str) -> None:
     assert describe_length(seconds) == words

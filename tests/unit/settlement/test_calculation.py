@@ -52,6 +52,19 @@ def test_second_worked_example() -> None:
     assert [share.micros for share in outcome.pay.shares] == [126_433, 36_124, 18_062]
 
 
+def test_the_providers_fee_follows_each_fills_own_rate() -> None:
+    """Example 2 with the dearer fill at the rate of a better tier: 84,200 at 30 bp and 128,100 at 10 bp."""
+    mixed = replace(EXAMPLE_2, provider_fee_picos=84_200 * 3_000 + 128_100 * 1_000)
+    outcome = calculate(TERMS, mixed)
+    assert outcome.paid_micros == 181_162
+    assert outcome.pay.fee_micros == 324  # 181,162 x 380.7 / 212,300 = 324.86; at 30 bp it was 543
+    whole = replace(mixed, minutes=(use(60_000),), overage_cap_tokens=10_000, overage_hold_micros=1_000_000)
+    paid_in_full = calculate(TERMS, whole)
+    assert paid_in_full.pay.fee_micros == 380  # 252.6 + 128.1
+    assert (paid_in_full.overage.gross_micros, paid_in_full.overage.fee_micros) == (50_000, 89)  # 50,000 x 0.179 %
+    assert paid_in_full.overage_fee_micros == 100  # the buyer's, at the contract's 20 bp
+
+
 def test_thousandths_become_tokens_once_for_the_window() -> None:
     minutes = tuple(MinuteUse(WINDOW_START + timedelta(minutes=i), 500) for i in range(4))
     assert calculate(TERMS, replace(EXAMPLE_1, minutes=minutes)).delivered_tokens == 2
@@ -78,6 +91,21 @@ def test_damages_stop_at_the_bond_and_fall_away_under_force_majeure() -> None:
     assert calculate(TERMS, replace(EXAMPLE_1, bond_micros=10_000)).damages_micros == 10_000
     excused = calculate(TERMS, replace(EXAMPLE_1, force_majeure=True))
     assert (excused.damages_micros, excused.refund_short_micros) == (0, 21_000)
+
+
+def test_what_was_not_used_when_a_position_ended_is_short() -> None:
+    """Use counts in the minutes that had begun; what is served later is excess, and no overage."""
+    ended_at = WINDOW_START + timedelta(minutes=2, seconds=1)
+    minutes = (use(30_000), use(20_000, 1_000, minute=2), use(5_000, 9_000, minute=3))
+    outcome = calculate(TERMS, replace(EXAMPLE_1, minutes=minutes, ended_at=ended_at))
+    assert (outcome.delivered_tokens, outcome.unused_tokens, outcome.short_tokens) == (50_000, 0, 50_000)
+    assert (outcome.overage_tokens, outcome.excess_tokens) == (0, 5_000)
+    assert (outcome.delivered_micros, outcome.take_or_pay_micros, outcome.refund_short_micros) == (210_000, 0, 210_000)
+    assert outcome.damages_micros == 105_000
+    cancelled = calculate(TERMS, replace(EXAMPLE_1, minutes=minutes, ended_at=ended_at, force_majeure=True))
+    assert (cancelled.short_tokens, cancelled.damages_micros) == (50_000, 0)
+    at_once = calculate(TERMS, replace(EXAMPLE_1, minutes=minutes, ended_at=WINDOW_START))
+    assert (at_once.delivered_tokens, at_once.short_tokens, at_once.paid_micros) == (0, 100_000, 0)
 
 
 def test_a_reference_below_the_price_adds_nothing_to_damages() -> None:
@@ -136,7 +164,9 @@ def test_an_outcome_survives_being_recorded() -> None:
     "change",
     [
         {"tokens": 0},
-        {"notional_micros": -1},
+        {"notional_micros": 0},
+        {"provider_fee_picos": -1},
+        {"provider_fee_picos": 420_000 * 1_000_000 + 1},
         {"bond_micros": -1},
         {"reference_price_micros": -1},
         {"overage_cap_tokens": -1},
@@ -151,7 +181,7 @@ def test_impossible_positions_are_refused(change: dict[str, object]) -> None:
     assert refused.value.fields["field"] == next(iter(change))
 
 
-@pytest.mark.parametrize("change", [{"window_seconds": 0}, {"take_or_pay_permille": 1001}, {"provider_fee_ppm": -1}])
+@pytest.mark.parametrize("change", [{"window_seconds": 0}, {"take_or_pay_permille": 1001}, {"buyer_fee_ppm": -1}])
 def test_impossible_terms_are_refused(change: dict[str, int]) -> None:
     with pytest.raises(InvalidPosition):
         replace(TERMS, **change)  # type: ignore[arg-type]

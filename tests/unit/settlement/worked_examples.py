@@ -19,6 +19,7 @@ SCHEDULE = ShareSchedule(
         Share("power", 100_000, Recipient.PARTY, POWER_PARTY),
     ),
 )
+PROVIDER_FEE_PPM = 3_000
 TERMS = PositionTerms(
     window_seconds=3600,
     max_request_tokens=100_000,
@@ -26,7 +27,6 @@ TERMS = PositionTerms(
     take_or_pay_permille=600,
     damages_permille=500,
     buyer_fee_ppm=2_000,
-    provider_fee_ppm=3_000,
     schedule=SCHEDULE,
 )
 ACCOUNTS = PositionAccounts(
@@ -50,6 +50,7 @@ def use(delivered: int, refused: int = 0, minute: int = 0) -> MinuteUse:
 EXAMPLE_1 = PositionInput(
     tokens=100_000,
     notional_micros=420_000,
+    provider_fee_picos=420_000 * PROVIDER_FEE_PPM,
     minutes=(use(80_000), use(0, 5_000, minute=1)),
     reference_price_micros=4_200_000,
     bond_micros=1_000_000,
@@ -58,6 +59,7 @@ EXAMPLE_1 = PositionInput(
 EXAMPLE_2 = PositionInput(
     tokens=50_000,
     notional_micros=84_200 + 128_100,
+    provider_fee_picos=84_200 * PROVIDER_FEE_PPM + 128_100 * PROVIDER_FEE_PPM,
     minutes=(use(33_333), use(0, 1_111, minute=1)),
     reference_price_micros=5_000_000,
     bond_micros=1_000_000,

@@ -1,60 +1,28 @@
-"""What providers declare, offer and take back."""
+"""What providers declare that they can deliver, and how much of it they may sell."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange.capacity import Allocation
 from exchange.commands.declare_capacity import DeclareCapacity, declare_capacity
-from exchange.commands.post_offer import PostedOffer, PostOffer, post_offer
 from exchange.commands.register_site import RegisterSite, register_site
-from exchange.commands.withdraw_offer import WithdrawOffer, withdraw_offer
-from exchange.errors import (
-    AllocationExceeded,
-    CapacityExceeded,
-    ContractClosed,
-    ContractNotOpen,
-    InvalidCapacity,
-    InvalidOffer,
-    NotQualified,
-    OfferNotFound,
-    OfferNotOpen,
-    PriceOutOfBand,
-    SiteNotFound,
-    UnknownContract,
-    UnknownProduct,
-)
-from exchange.models import CapacityDeclaration, ContractState, Intake, Offer, Order
+from exchange.errors import AllocationExceeded, CapacityExceeded, InvalidCapacity, SiteNotFound, UnknownProduct
+from exchange.models import CapacityDeclaration, Contract, ContractState
 from exchange.selectors.capacity import list_sites
 from exchange.selectors.exposure import list_exposures
-from exchange.selectors.offers import get_offer, list_offers
+from exchange.windows import DAY, MINUTE, MONTH, Window, window_at
 from ledger.chart import Role
 from ledger.errors import DomainError
-from ledger.models import AccountChange, ActionLog, PartyKind
+from ledger.models import AccountChange, ActionLog
 from tests.integration.exchange.checks import check_exchange
-from tests.integration.exchange.market import ACTOR, CODE, HOUR, LOT, NOW, START, Market
+from tests.integration.exchange.market import ACTOR, HOUR, LOT, NOW, START, SYMBOL, Market
+from tests.integration.exchange.offering import offer, three_windows
 
-
-def offer(market: Market, *, windows: int = 3, now: datetime = NOW, **changes: Any) -> PostedOffer:
-    figures: dict[str, Any] = {
-        "provider_id": market.provider.id,
-        "product_code": CODE,
-        "window_seconds": HOUR,
-        "first_delivery": START,
-        "last_delivery": START + timedelta(hours=windows - 1),
-        "lots": 10,
-        "price_ticks": 400,
-    }
-    return post_offer(PostOffer(**(figures | changes)), actor="staff", now=now)
-
-
-def three_windows(market: Market) -> None:
-    for hours in (1, 2):
-        market.list_window(START + timedelta(hours=hours))
-    market.sweep()
+CHEAP = {"band_high_ticks": 1, "listing_price_ticks": 1}  # so that the bond does not come first
 
 
 def capacities(market: Market) -> dict[str, int]:
@@ -78,8 +46,15 @@ def test_capacity_below_what_is_sold_or_on_offer_is_refused_and_changes_nothing(
     market.buy(market.party("buyer-1"), 10, 400)
     with pytest.raises(CapacityExceeded) as refusal:
         market.declare(2_777)
-    assert refusal.value.fields["capacity_tokens"] == str(2_777 * HOUR)
-    assert (refusal.value.fields["sold_tokens"], refusal.value.fields["offered_tokens"]) == ("1000000", "9000000")
+    fields = refusal.value.fields
+    assert fields["capacity_tokens"] == str(2_777 * HOUR)
+    assert (fields["sold_tokens"], fields["offered_tokens"]) == ("1000000", "9000000")
+    assert [each["sold_tokens"] for each in fields["contracts"]] == ["1000000", "0", "0"]
+    assert [each["offered_tokens"] for each in fields["contracts"]] == ["9000000", "10000000", "10000000"]
+    assert {each["capacity_tokens"] for each in fields["contracts"]} == {str(2_777 * HOUR)}
+    assert fields["contracts_in_all"] == "3"
+    assert fields["contracts"][0]["contract"] == fields["contract"] == SYMBOL
+    assert "Nor can it in 2 others." in refusal.value.message
     assert CapacityDeclaration.objects.count() == 1
     assert set(capacities(market).values()) == {36_000_000}
     market.declare(2_778)
@@ -154,67 +129,44 @@ def test_a_malformed_declaration_is_refused(market: Market, change: dict[str, An
     assert CapacityDeclaration.objects.count() == 1
 
 
-def test_an_offer_is_one_sell_order_in_each_window(market: Market) -> None:
-    three_windows(market)
-    posted = offer(market)
-    assert {result["order_status"] for result in market.results([order.seq for order in posted.orders])} == {"open"}
-    market.buy(market.party("buyer-1"), 4, 400)
-    (view,) = list_offers(product_code=CODE)
-    assert view == get_offer(posted.offer_id, provider_id=market.provider.id)
-    assert (view.provider, view.open_orders, view.sold_lots, view.open_lots) == ("provider-1", 3, 4, 26)
-    assert ActionLog.objects.filter(action="post_offer", actor="staff").count() == 1
-    check_exchange()
+def test_an_hour_and_a_day_of_one_site_cannot_be_oversold_together(market: Market) -> None:
+    """Sold to the last lot in every length that runs at once, the site delivers every minute what it owes in it."""
+    noon = START.replace(hour=12) + timedelta(days=1)
+    day = noon.replace(hour=0)
+    lengths = {15 * MINUTE: 100_000, HOUR: 350_000, 4 * HOUR: 150_000, DAY: 300_000, MONTH: 100_000}
+    parts = tuple(Allocation(market.product.id, length, ppm) for length, ppm in lengths.items())
+    basis = {"tokens_per_s": 10_000}
+    declare_capacity(DeclareCapacity(market.provider.id, market.site_id, basis, parts), actor=ACTOR, now=NOW)
+    for length, start in ((15 * MINUTE, noon), (HOUR, noon), (4 * HOUR, noon), (DAY, day)):
+        market.list_window(start, length, **CHEAP)
+    january = window_at(START + timedelta(days=31), MONTH)
+    market.list_window(january.start, MONTH, **CHEAP)
+    market.sweep()
+    sold: list[tuple[Window, int]] = []
+    for contract in Contract.objects.exclude(id=market.contract.id):
+        window = Window(contract.delivery_start, contract.delivery_end)
+        lots = 10_000 * lengths[window.length] * window.seconds // 1_000_000 // LOT
+        refused, taken = (sell(market, window, each) for each in (lots + 1, lots))
+        assert (refused["code"], taken["order_status"]) == ("capacity_exceeded", "open")
+        sold.append((window, lots * LOT))
+    for minute in range(0, 24 * 60, 5):
+        at = day + timedelta(minutes=minute)
+        owed = sum(tokens * 60 // window.seconds for window, tokens in sold if window.contains(at))
+        assert owed <= 10_000 * 60
+    with pytest.raises(CapacityExceeded) as refusal:  # what a day has is not there for hours any more
+        market.declare(10_000, ppm=1_000_000, seconds=HOUR)
+    assert len(refusal.value.fields["contracts"]) == 4
 
 
-def test_withdrawing_takes_open_and_waiting_orders_back_and_leaves_what_is_sold(market: Market) -> None:
-    three_windows(market)
-    first = offer(market)
-    market.results([first.orders[0].seq])
-    market.buy(market.party("buyer-1"), 4, 400)
-    waiting = offer(market)
-    for posted in (first, waiting):
-        withdrawn = withdraw_offer(WithdrawOffer(posted.offer_id, market.provider.id), actor="staff", now=NOW)
-        assert len(withdrawn.seqs) == 3
-    assert {result["status"] for result in market.results([1 + waiting.orders[-1].seq])} == {"accepted"}
-    assert set(Order.objects.filter(party_id=market.provider.id).values_list("status", flat=True)) == {"cancelled"}
-    assert market.tokens(market.provider, Role.OBLIGATION).balance == -4 * LOT
-    assert market.cash(market.provider).held == 4_000_000
-    with pytest.raises(OfferNotOpen):
-        withdraw_offer(WithdrawOffer(first.offer_id, market.provider.id), actor="staff", now=NOW)
-    check_exchange()
-
-
-def test_another_providers_offer_is_not_found(market: Market) -> None:
-    posted = offer(market, windows=1)
-    other = market.seller("provider-2")
-    with pytest.raises(OfferNotFound):
-        withdraw_offer(WithdrawOffer(posted.offer_id, other.id), actor="staff", now=NOW)
-    with pytest.raises(OfferNotFound):
-        get_offer(posted.offer_id, provider_id=other.id)
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"windows": 2}, UnknownContract),
-        ({"windows": 0}, InvalidOffer),
-        ({"windows": 1_001}, InvalidOffer),
-        ({"windows": 1, "price_ticks": 1_001}, PriceOutOfBand),
-        ({"windows": 1, "product_code": "NOBODY"}, UnknownProduct),
-        ({"windows": 1, "now": START}, ContractClosed),
-        ({"windows": 1, "now": NOW - timedelta(hours=2)}, ContractNotOpen),
-    ],
-)
-def test_an_offer_that_one_window_cannot_take_is_refused_whole(
-    market: Market, change: dict[str, Any], error: type[DomainError]
-) -> None:
-    before = Intake.objects.count()
-    with pytest.raises(error):
-        offer(market, **change)
-    assert (Intake.objects.count(), Offer.objects.count()) == (before, 0)
-
-
-def test_a_provider_that_is_not_qualified_offers_nothing(market: Market) -> None:
-    stranger = market.party("provider-2", PartyKind.PROVIDER)
-    with pytest.raises(NotQualified):
-        offer(market, windows=1, provider_id=stranger.id)
+def sell(market: Market, window: Window, lots: int) -> dict[str, Any]:
+    posted = offer(
+        market,
+        windows=1,
+        window_seconds=window.length,
+        first_delivery=window.start,
+        last_delivery=window.start,
+        lots=lots,
+        price_ticks=1,
+    )
+    (result,) = market.results([posted.orders[0].seq])
+    return result

@@ -1,0 +1,1 @@
+UPDATE exchange_offer SET state = 'withdrawn' WHERE state = 'paused';

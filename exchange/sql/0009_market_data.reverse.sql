@@ -1,0 +1,2 @@
+DROP INDEX fillreversal_in_order;
+DELETE FROM exchange_candlecursor;

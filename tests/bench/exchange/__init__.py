@@ -1,0 +1,1 @@
+"""The part `exchange` of `make bench`: the matching core and the sequencer."""
