@@ -17,7 +17,10 @@ from exchange.sequencer.intake import Submission, Submitted, submit
 
 @dataclass(frozen=True, slots=True)
 class AmendOrder:
-    """Change the price or the whole quantity of an own order, filled lots included; None leaves either as it is."""
+    """Change the price or the whole quantity of an own order, filled lots included.
+
+    None leaves either as it is when the amendment is decided, whatever has come before it.
+    """
 
     party_id: int
     order_id: int
@@ -57,7 +60,7 @@ def draft_amendment(command: AmendOrder, order: OwnOrder, terms: ContractTerms, 
         actor=actor,
         payload={
             "order_id": command.order_id,
-            "price_ticks": order.price_ticks if command.price_ticks is None else command.price_ticks,
-            "lots": order.lots if command.lots is None else command.lots,
+            "price_ticks": command.price_ticks,
+            "lots": command.lots,
         },
     )

@@ -12,7 +12,10 @@ from exchange.sequencer.intake import Submission, submit_to_shards
 
 @dataclass(frozen=True, slots=True)
 class CancelAllAfter:
-    """Cancel all orders of a party `seconds` after this is decided; again before then begins anew, and 0 stops it."""
+    """Cancel all orders of a party `seconds` after this is decided; again before then begins anew, and 0 stops it.
+
+    It covers the shards that have contracts in trade by now; renewing it covers those that have some since.
+    """
 
     party_id: int
     seconds: int

@@ -35,7 +35,7 @@ class ReplayReport:
     transactions: int
     ledger_version: int
     from_answers: int
-    seconds: float
+    milliseconds: int
     difference: Difference | None
 
     @property
@@ -43,7 +43,7 @@ class ReplayReport:
         return self.difference is None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"identical": self.identical, "seconds": round(self.seconds, 3)}
+        return asdict(self) | {"identical": self.identical}
 
 
 def replay(into: Settings, *, progress: Progress | None = None) -> ReplayReport:
@@ -58,20 +58,20 @@ def replay(into: Settings, *, progress: Progress | None = None) -> ReplayReport:
 
 
 def _replay(record: View, progress: Progress) -> ReplayReport:
-    started = time.monotonic()
+    started = time.monotonic_ns()
     history = History(record)
     rerun = Rerun(record, history)
     broken = _happen(record, history, rerun, progress)
     if broken is None:
         rerun.finish()
-    seconds = time.monotonic() - started
+    milliseconds = (time.monotonic_ns() - started) // 1_000_000
     return ReplayReport(
         batches=rerun.last_batch,
         commands=rerun.commands,
         transactions=rerun.head.last_transaction,
         ledger_version=rerun.head.version,
         from_answers=rerun.qualifications.doubts + rerun.life.doubts,
-        seconds=seconds,
+        milliseconds=milliseconds,
         difference=_compare(record, history, rerun, broken, progress),
     )
 

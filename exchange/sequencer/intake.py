@@ -21,7 +21,7 @@ from msgspec.json import decode as _from_json
 from psycopg.types.numeric import Int2, Int8
 
 from exchange.errors import ClientOrderIdConflict
-from exchange.models import OPEN_STATES, Contract, Intake, IntakeKind, SequencerState
+from exchange.models import OPEN_STATES, Contract, DeadManSwitch, Intake, IntakeKind, SequencerState
 from exchange.order_stamps import asked_difference
 from ledger.packing import packed_cursor
 
@@ -156,9 +156,13 @@ def find_repeats(submissions: Sequence[Submission]) -> list[int | Submitted | Cl
 
 
 def submit_to_shards(submission: Submission, *, now: datetime) -> list[int]:
-    """Put a command that names no contract into the line of every shard that has contracts in trade; its numbers."""
+    """Put a command of a party that names no contract into the line of every shard that it can be about; its numbers.
+
+    Those are the shards with contracts in trade, and where a dead-man switch of the party is set.
+    """
     trading = Contract.objects.filter(state__in=OPEN_STATES).values_list("shard", flat=True).distinct()
-    shards = sorted(trading) or [1]
+    switched = DeadManSwitch.objects.filter(Q(party_id=submission.party_id), due_at__isnull=False)
+    shards = sorted({*trading, *switched.values_list("shard", flat=True)}) or [1]
     return submit_all([replace(submission, shard=shard) for shard in shards], now=now)
 
 

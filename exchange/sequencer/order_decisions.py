@@ -74,7 +74,13 @@ def amend(run: BatchRun, command: WaitingCommand) -> Answer:
     contract = run.contract_of(command)
     resting = _resting(contract, command)
     before, wanted, payload = resting.order, resting.lots, command.payload
-    change = AmendOrder(before.order_id, contract.id, PriceTicks(payload["price_ticks"]), Lots(payload["lots"]))
+    price_ticks, lots = payload["price_ticks"], payload["lots"]  # what is None stays as it is by now
+    change = AmendOrder(
+        before.order_id,
+        contract.id,
+        before.price_ticks if price_ticks is None else PriceTicks(price_ticks),
+        before.lots if lots is None else Lots(lots),
+    )
     still_wanted = change.lots - (before.lots - wanted)
     if still_wanted > 0:
         after = replace(before, price_ticks=change.price_ticks, lots=change.lots)

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from django.db import connection, transaction
 
 from exchange.models import Intake, Order
 from exchange.sequencer.results import await_result
 from ledger import journal
+from ledger.models import PartyKind
+from ledger.parties.keys import Scope
 from tests.api.client import Answer, Api
 from tests.api.live_market import LiveMarket, api_of, order, state
 from tests.integration.exchange.market import START, SYMBOL
@@ -195,3 +198,12 @@ def test_lists_are_narrowed_and_paged(live: LiveMarket) -> None:
         ({"contract": "a\0b"}, 400, "invalid_request"),
     ):
         api.get("orders", query).problem(status, code)
+
+
+@pytest.mark.parametrize("kind", [PartyKind.PROVIDER, PartyKind.BENEFICIARY, PartyKind.AUDITOR])
+def test_only_buyers_trade_by_key(live: LiveMarket, kind: PartyKind) -> None:
+    api = api_of(live.party("other", kind=kind), Scope.READ, Scope.TRADE)
+    api.post("orders", order()).problem(403, "not_allowed")
+    api.delete("orders").problem(403, "not_allowed")
+    api.put("dead-man-switch", {"seconds": 60}).problem(403, "not_allowed")
+    api.get("orders").ok()

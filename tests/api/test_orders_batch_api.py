@@ -34,6 +34,21 @@ def codes(outcomes: list[dict[str, Any]]) -> list[tuple[int, str | None]]:
     return [(each["status"], each.get("problem", {}).get("code")) for each in outcomes]
 
 
+def test_an_amendment_leaves_alone_what_it_does_not_name(live: LiveMarket) -> None:
+    """Also what the item before it has changed."""
+    api = live.buyer("buyer-1")
+    standing = api.post("orders", order(price="3.900000", lots="10")).ok(201)["order_id"]
+    outcomes = send(
+        api,
+        {"action": "amend", "order_id": standing, "lots": "2"},
+        {"action": "amend", "order_id": standing, "price": "3.950000"},
+    )
+    assert [each["status"] for each in outcomes] == [200, 200]
+    stands = api.get(f"orders/{standing}").ok()
+    assert (stands["lots"], stands["price"]) == ("2", "3.950000")
+    check_exchange()
+
+
 def test_a_batch_is_decided_in_its_order_and_in_one_transaction(live: LiveMarket) -> None:
     live.offer(5, 400)
     api = live.buyer("buyer-1")

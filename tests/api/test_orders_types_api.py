@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from exchange.models import Fill
+from exchange.models import Fill, TradeGroup
 from ledger.models import Entry
 from tests.api.client import Api
 from tests.api.live_market import LiveMarket, api_of, order
@@ -109,7 +109,9 @@ def test_an_order_with_an_expiry_goes_by_itself(live: LiveMarket) -> None:
 
 def test_a_prevented_trade_is_told_to_its_owner_alone(live: LiveMarket) -> None:
     live.offer(5, 400)
-    both = api_of(live.provider)
+    sister = live.party("sister")
+    TradeGroup.objects.create(party=sister, group_id=live.provider.id)
+    both = api_of(sister)
     for number, how in enumerate(("cancel_newest", "decrement", "cancel_both")):
         both.post("orders", order(f"o-{number}", lots="2", self_trade=how)).ok(201)
     own = both.get("prevented-matches").ok()["items"]

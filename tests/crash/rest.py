@@ -27,9 +27,10 @@ from ledger.parties.keys import Scope, issue_key
 from tests.conftest import DatabaseUrls
 from tests.crash.sequencers import Process, wait_until
 from tests.integration.exchange.market import ACTOR, NOW, SYMBOL, Market
+from tests.ports import first_port
 
 BUYERS = 3
-FIRST_PORT = 8700
+FIRST_PORT = 9_000
 ANSWERED_SECONDS = 60.0
 TIMEOUT_SECONDS = 20
 
@@ -41,7 +42,9 @@ class Web:
     """The web process of the Procfile, to be killed and started again at the same address."""
 
     urls: DatabaseUrls
-    port: int = field(default_factory=lambda: next(port for port in range(FIRST_PORT, 65_536) if port_is_free(port)))
+    port: int = field(
+        default_factory=lambda: next(port for port in range(first_port(FIRST_PORT), 65_536) if port_is_free(port))
+    )
     process: Process = field(init=False)
 
     @property

@@ -121,11 +121,16 @@ def test_the_application_may_not_change_the_schema_and_the_owner_may_clone(
             owner.execute("CREATE ROLE another")
 
 
-def test_a_durable_cluster_keeps_what_is_committed_and_lets_nobody_clone(make_cluster: MakeCluster) -> None:
+def test_a_durable_cluster_keeps_what_is_committed_and_lets_the_owner_alone_make_databases(
+    make_cluster: MakeCluster,
+) -> None:
     urls = make_cluster(name="demo", durable=True).start()
     assert one(urls.owner_url, "SHOW fsync") == "on"
-    with psycopg.connect(urls.owner_url, autocommit=True) as owner, pytest.raises(InsufficientPrivilege):
+    with psycopg.connect(urls.app_url, autocommit=True) as application, pytest.raises(InsufficientPrivilege):
+        application.execute("CREATE DATABASE clone TEMPLATE tokenbourse")
+    with psycopg.connect(urls.owner_url, autocommit=True) as owner:
         owner.execute("CREATE DATABASE clone TEMPLATE tokenbourse")
+        owner.execute("DROP DATABASE clone")
 
 
 @pytest.mark.parametrize("user", ["tokenbourse_app", "tokenbourse_owner", "postgres"])

@@ -50,6 +50,7 @@ from ledger.parties.keys import authenticate, revoke_key
 from ledger.selectors.parties import get_party
 from settlement.models import EventStatus, Meter, UsageEvent
 from tests.conftest import DatabaseUrls
+from tests.ports import first_port
 
 NOW = datetime(2026, 12, 1, 10, 3, tzinfo=UTC)
 STEP, STEPS = timedelta(seconds=5), 40
@@ -128,7 +129,7 @@ def test_fees_have_three_tiers(told: list[str]) -> None:
 @contextmanager
 def running(database: DatabaseUrls) -> Iterator[str]:
     """The web process and the sequencer on the test's database; yields their address."""
-    port = free_port(8_500)
+    port = free_port(first_port(8_500))
     env = database.environment() | {"PORT": str(port), "TOKENBOURSE_CLOCK": "simulated"}
     del env["DATABASE_OWNER_URL"]
     specs = parse_procfile((CHECKOUT / "Procfile").read_text(), env | {"TOKENBOURSE_HOME": "unused"})

@@ -65,10 +65,10 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(report.as_json() | {"database": kept}, indent=2))
             return
-        rate = round(report.commands / report.seconds) if report.seconds else 0
+        rate = report.commands * 1_000 // max(1, report.milliseconds)
         self.stdout.write(
             f"Replayed {report.commands:,} commands in {report.batches:,} batches and {report.transactions:,} "
-            f"transactions, to ledger version {report.ledger_version:,}, in {report.seconds:.1f} s "
+            f"transactions, to ledger version {report.ledger_version:,}, in {report.milliseconds / 1_000:.1f} s "
             f"({rate:,} commands/s)."
         )
         if report.from_answers:

@@ -82,7 +82,9 @@ class MarketDay:
         """An order of any kind, or a command about an earlier one."""
         draw, market, party = self.draw, self.market, self.draw.choice(self.traders)
         contract, price, lots = draw.choice(self.contracts), draw.randint(415, 425), draw.randint(1, 5)
-        mine = list(Order.objects.filter(party_id=party.id, status="open").values_list("id", "contract_id"))
+        mine = list(
+            Order.objects.filter(party_id=party.id, status="open").values_list("id", "contract_id").order_by("id")
+        )
         what = draw.random()
         if mine and what < 0.3:
             order_id, contract_id = draw.choice(mine)
@@ -131,9 +133,8 @@ class MarketDay:
 
     def undo(self) -> None:
         """A trade is busted, or late in the day a contract cancelled or a provider's default declared."""
-        fill = Fill.objects.order_by("?").first()
-        if fill is not None:
-            self.carry_out(DecisionKind.BUST_FILL, str(fill.id))
+        fills = Fill.objects.order_by("id").values_list("id", flat=True)
+        self.carry_out(DecisionKind.BUST_FILL, str(self.draw.choice(list(fills))))
         if self.rounds > ROUNDS * 3 // 4:
             self.carry_out(DecisionKind.CANCEL_CONTRACT, self.contracts[2].symbol)
         if self.rounds > ROUNDS * 7 // 8:

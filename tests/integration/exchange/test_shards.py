@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from exchange.models import Contract, DeadManSwitch, Intake, IntakeKind, SequencerBatch, SequencerState
+from exchange.models import Contract, ContractState, DeadManSwitch, Intake, IntakeKind, SequencerBatch, SequencerState
 from exchange.sequencer.intake import Submission, Submitted, submit_all, submit_bundle, submit_to_shards
 from exchange.sequencer.loop import Sequencer, drain
 from exchange.sequencer.results import await_results, find_result
@@ -135,3 +135,15 @@ def test_what_is_about_a_party_goes_to_every_shard_once(market: Market, other: C
     ] * 2
     assert [status_of(each)[1] for each in resting] == ["switched_off", "switched_off"]
     check_exchange()
+
+
+def test_a_switch_is_stopped_where_it_was_set_though_nothing_trades_there_any_more(
+    market: Market, other: Contract
+) -> None:
+    buyer = market.party("buyer-1")
+    for seconds in (86_400, 0):
+        submit_to_shards(about(market, IntakeKind.CANCEL_ALL_AFTER, buyer, seconds=seconds), now=market.clock.at)
+        for shard in (1, 2):
+            drain(market.clock, shard)
+        assert DeadManSwitch.objects.filter(due_at__isnull=False).count() == (2 if seconds else 0)
+        Contract.objects.filter(id=other.id).update(state=ContractState.CLOSED)
