@@ -8,7 +8,7 @@ are not counted.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +19,13 @@ from django.db.models import QuerySet
 from exchange.clearing.amounts import required_holds
 from exchange.clearing.terms import MAX_BATCH_COMMANDS
 from exchange.matching.lifecycle import OrderStatus
-from exchange.matching.types import OrderId
 from exchange.models import Contract, ExchangeHead, Intake, IntakeKind, Order
 from exchange.sequencer.answers import Answer
 from exchange.sequencer.decide import decide
 from exchange.sequencer.funds import Funds
 from exchange.sequencer.intake import Submission, WaitingCommand
 from exchange.sequencer.order_decisions import order_of
+from exchange.sequencer.prepare import read_standing
 from exchange.sequencer.run import BatchRun
 from exchange.sequencer.state import Market
 from exchange.sequencer.timers import DueOrder, DueSwitch, Timer, read_due
@@ -96,7 +96,9 @@ class _Copy:
             gates={},
             first_fill=head.last_fill + 1,
             now=now,
-            standing=self._standing(timers),
+            standing=read_standing(
+                [timer.party_id for timer in timers if isinstance(timer, DueSwitch)], list(self.market.contracts)
+            ),
         )
         decide(self.run, [], timers=[timer for timer in timers if self._concerns(timer)])
 
@@ -124,17 +126,6 @@ class _Copy:
 
     def _concerns(self, timer: Timer) -> bool:
         return isinstance(timer, DueSwitch) or timer.contract_id in self.market.contracts
-
-    def _standing(self, timers: Sequence[Timer]) -> Mapping[int, dict[OrderId, int]]:
-        """The open orders, in the contracts at hand, of the parties whose dead-man switch is due."""
-        parties = [timer.party_id for timer in timers if isinstance(timer, DueSwitch)]
-        standing: dict[int, dict[OrderId, int]] = {party_id: {} for party_id in parties}
-        rows = Order.objects.filter(
-            party_id__in=parties, contract_id__in=list(self.market.contracts), status=OrderStatus.OPEN
-        )
-        for order_id, party_id, contract_id in rows.values_list("id", "party_id", "contract_id"):
-            standing[party_id][OrderId(order_id)] = contract_id
-        return standing
 
 
 @contextmanager

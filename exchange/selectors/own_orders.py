@@ -1,4 +1,4 @@
-"""What a change of an order has to know of it: whose it is, where, and what it asks for now."""
+"""What a change of an order has to know of it: whose it is, where, and on which side."""
 
 from __future__ import annotations
 
@@ -11,39 +11,28 @@ from django.db.models.functions import Cast
 
 from exchange.errors import OrderNotFound
 from exchange.matching.types import Side
-from exchange.models import Intake, IntakeKind, Order
+from exchange.models import Intake, IntakeKind
 from ledger.money import MAX_AMOUNT
 
 
 @dataclass(frozen=True, slots=True)
 class OwnOrder:
-    """An order in the line or decided. Price and lots are those of its last amendment that is decided."""
+    """An order in the line or decided."""
 
     id: int
     contract_id: int
     side: Side
-    price_ticks: int
-    lots: int
 
 
 def find_own_orders(party_id: int, order_ids: Collection[int]) -> dict[int, OwnOrder]:
     """A party's orders among these ids."""
     wanted = [id for id in order_ids if 0 < id <= MAX_AMOUNT]
     placed = Intake.objects.filter(seq__in=wanted, kind=IntakeKind.PLACE_ORDER, party_id=party_id)
-    decided = {row.id: row for row in Order.objects.filter(id__in=wanted, party_id=party_id)}
-    found = {}
-    for command in placed:
-        if command.contract_id is None:
-            continue
-        stands = decided.get(command.seq)
-        found[command.seq] = OwnOrder(
-            id=command.seq,
-            contract_id=command.contract_id,
-            side=Side(command.payload["side"]),
-            price_ticks=stands.price_ticks if stands else command.payload["price_ticks"],
-            lots=stands.lots if stands else command.payload["lots"],
-        )
-    return found
+    return {
+        command.seq: OwnOrder(command.seq, command.contract_id, Side(command.payload["side"]))
+        for command in placed
+        if command.contract_id is not None
+    }
 
 
 def get_own_order(party_id: int, order_id: int) -> OwnOrder:

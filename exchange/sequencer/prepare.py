@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
 
 from exchange.matching.lifecycle import OrderStatus
 from exchange.matching.types import OrderId, Side
-from exchange.models import IntakeKind, Order
+from exchange.models import Contract, IntakeKind, Order
 from exchange.qualifications import qualified_pairs
 from exchange.sequencer.funds import Funds
 from exchange.sequencer.gates import read_gates
@@ -37,10 +40,10 @@ def prepare(
 
     `accounts` are those that the caller remembers; the ones it lacks are read.
     """
-    standing = _standing(
+    standing = read_standing(
         {command.party_id for command in commands if command.kind in PARTY_WIDE}
         | {timer.party_id for timer in timers if isinstance(timer, DueSwitch)},
-        shard,
+        contracts_of(shard),
     )
     market.load(
         {command.contract_id for command in commands}
@@ -65,13 +68,13 @@ def _may_sell(command: WaitingCommand) -> bool:
     return command.kind is IntakeKind.AMEND_ORDER or command.payload.get("side") == Side.SELL
 
 
-def _standing(party_ids: Collection[int | None], shard: int) -> Mapping[int, dict[OrderId, int]]:
-    """The open orders of these parties in a shard, and in which contract each is."""
+def read_standing(
+    party_ids: Collection[int | None], contracts: Collection[int] | QuerySet[Contract, Any]
+) -> Mapping[int, dict[OrderId, int]]:
+    """The open orders of these parties in these contracts, and in which of them each is."""
     standing: dict[int, dict[OrderId, int]] = {party_id: {} for party_id in party_ids if party_id is not None}
     if standing:
-        orders = Order.objects.filter(
-            party_id__in=standing.keys(), status=OrderStatus.OPEN, contract_id__in=contracts_of(shard)
-        )
+        orders = Order.objects.filter(party_id__in=standing.keys(), status=OrderStatus.OPEN, contract_id__in=contracts)
         for party_id, order_id, contract_id in orders.values_list("party_id", "id", "contract_id"):
             standing[party_id][OrderId(order_id)] = contract_id
     return standing

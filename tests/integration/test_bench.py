@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
-import pytest
 from django.db import connection
 
-from config.demo.display import Advance
 from tests.bench.ledger import auditing, cliff, throughput
 from tests.bench.ledger.orm import Line, Wallet
 from tests.bench.parts import Bench
-from tests.conftest import DatabaseUrls
 
 ACCOUNTS = 400
-
-
-@dataclass
-class Connected:
-    """The test's own database, which Django uses already."""
-
-    url: str
-
-    def use(self) -> None:
-        pass
-
-
-@pytest.fixture
-def bench(database: DatabaseUrls) -> Bench:
-    @contextmanager
-    def fresh_database() -> Iterator[Connected]:
-        yield Connected(database.app_url)
-
-    @contextmanager
-    def progress(title: str, steps: int | None) -> Iterator[Advance]:
-        yield lambda by=1: None
-
-    return Bench(fresh_database, progress)
 
 
 def count(query: str) -> int:

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
-import pytest
 from django.db import connection
 
-from config.demo.display import Advance
 from exchange.models import Order
 from tests.bench.exchange import copy_floor, latency, restart, sequencer
 from tests.bench.exchange.orm import Line, Offer, Purse
 from tests.bench.parts import Bench
-from tests.conftest import DatabaseUrls
 
 CONTRACTS, PARTIES = 3, 6
-
-
-@dataclass
-class Connected:
-    """The test's own database, which Django uses already."""
-
-    url: str
-
-    def use(self) -> None:
-        pass
-
-
-@pytest.fixture
-def bench(database: DatabaseUrls) -> Bench:
-    @contextmanager
-    def fresh_database() -> Iterator[Connected]:
-        yield Connected(database.app_url)
-
-    @contextmanager
-    def progress(title: str, steps: int | None) -> Iterator[Advance]:
-        yield lambda by=1: None
-
-    return Bench(fresh_database, progress)
 
 
 def number(query: str) -> int:

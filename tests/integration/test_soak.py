@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from config.demo.display import Advance
 from exchange.models import IntakeResult
 from tests.bench.parts import Bench
-from tests.bench.stage import ClonedDatabase
-from tests.conftest import DatabaseUrls
 from tests.soak.growth import Sizes, measure_growth
 from tests.soak.killing import soak_kills
-
-
-@contextmanager
-def progress(_title: str, _steps: int | None) -> Iterator[Advance]:
-    yield lambda by=1: None
-
-
-@pytest.fixture
-def bench(database: DatabaseUrls) -> Bench:
-    """On the test's own database."""
-
-    @contextmanager
-    def fresh_database() -> Iterator[ClonedDatabase]:
-        yield ClonedDatabase(database.app_url, database.owner_url)
-
-    return Bench(fresh_database, progress)
 
 
 def test_throughput_and_memory_are_measured_piece_by_piece(bench: Bench) -> None:
