@@ -9,8 +9,18 @@ class ExchangeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from exchange import audit, fee_audit, reversal_audit  # models load after apps
+        from exchange import (  # models load after apps
+            account_uses,
+            audit,
+            decision_audit,
+            fee_audit,
+            line_audit,
+            reversal_audit,
+        )
 
         audit.register()
         fee_audit.register()
         reversal_audit.register()
+        decision_audit.register()
+        line_audit.register()
+        account_uses.register()

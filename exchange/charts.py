@@ -184,6 +184,44 @@ def curve_chart(points: Sequence[CurvePoint], price_text: TextOf) -> Chart | Non
     )
 
 
+@dataclass(frozen=True, slots=True)
+class BarPlace:
+    """Values that stand side by side at one place of an axis, one for each series."""
+
+    name: str
+    values: tuple[int, ...]
+
+
+def bar_chart(places: Sequence[BarPlace], styles: Sequence[str], value_text: TextOf, summary: str) -> Chart | None:
+    """Bars from zero up, first place on the left; `styles` has one class for each series. None if all are zero.
+
+    Values below zero are not drawn.
+    """
+    most = max((value for place in places for value in place.values), default=0)
+    if most <= 0:
+        return None
+    step = _round_step(most)
+    up = _Scale(0, -(-most // step) * step, BOTTOM, TOP)
+    across = _Scale(0, len(places) * len(styles), LEFT + 4, RIGHT - 4)
+    shapes, names = [], []
+    for at, place in enumerate(places):
+        start, end = across(at * len(styles)), across((at + 1) * len(styles))
+        names.append(((start + end) // 2, place.name))
+        width = max(1, (end - start - 2) // len(styles))
+        for number, (value, style) in enumerate(zip(place.values, styles, strict=True)):
+            if value > 0:
+                left = start + 1 + number * width
+                shapes.append(Shape(f"M{left} {BOTTOM}V{up(value)}H{left + width}V{BOTTOM}Z", style))
+    every = -(-len(names) // 6)
+    return Chart(
+        summary=summary,
+        grid=tuple(up(value) for value in _marks(0, up.high, step)),
+        shapes=tuple(shapes),
+        dots=(),
+        labels=(*_side_labels(up, step, value_text), *_foot_labels(names[::every])),
+    )
+
+
 def _stairs(side: str, levels: Sequence[Level], edge: int, across: _Scale, up: _Scale) -> list[Shape]:
     """From the best price outwards: up by each level's lots, then along to the next price and to the edge."""
     sums = list(accumulate(lots for _, lots in levels))

@@ -21,6 +21,7 @@ from exchange.clearing.terms import MAX_BATCH_COMMANDS
 from exchange.matching.lifecycle import OrderStatus
 from exchange.models import Contract, ExchangeHead, Intake, IntakeKind, Order
 from exchange.sequencer.answers import Answer
+from exchange.sequencer.closed_accounts import read_closed_accounts
 from exchange.sequencer.decide import decide
 from exchange.sequencer.funds import Funds
 from exchange.sequencer.intake import Submission, WaitingCommand
@@ -86,12 +87,13 @@ class _Copy:
         timers = read_due(shard, now, MAX_BATCH_COMMANDS)
         self.market = Market(get_house_id(), open_orders=Counter({party_id: own.count()}))
         self.market.load([*(command.contract_id for command in commands), *self._going(own, party_id, timers)])
-        cash = {live.terms.cash(party_id) for live in self.market.contracts.values()}
-        accounts |= load_accounts(cash - accounts.keys())
+        terms = [live.terms for live in self.market.contracts.values()]
+        keys = {key for each in terms for key in (each.cash(party_id), each.entitlement(party_id))}
+        accounts |= load_accounts(keys - accounts.keys())
         self.accounts = accounts
         self.run = BatchRun(
             self.market,
-            Funds(accounts),
+            Funds(accounts, read_closed_accounts()),
             qualified=set(),
             gates={},
             first_fill=head.last_fill + 1,

@@ -140,7 +140,7 @@ class CapacityExceeded(DomainError):
 
 
 class TooManyOpenOrders(DomainError):
-    """The party has as many open orders as it may have."""
+    """The party has as many open orders as it may have in the contracts of one shard."""
 
     code = "too_many_open_orders"
     category = Category.REFUSED

@@ -7,7 +7,7 @@ the version it was listed under.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -19,6 +19,7 @@ from exchange.errors import InvalidTerms
 MAX_TEXT = 120
 MAX_INTEGER = 2**53 - 1
 MAX_BURST_PERMILLE = 60_000  # a whole hour's tokens in one minute
+MAX_MAKE_UP_WINDOWS = 1_000
 PPM = 1_000_000
 
 
@@ -43,13 +44,51 @@ class ServiceClass:
 
 
 @dataclass(frozen=True, slots=True)
+class SlaTerms:
+    """What each missed measure of the service class takes off the price of delivered tokens, up to a cap, in permille.
+
+    A measure is judged only if at least `min_requests` requests of the position tell it.
+    """
+
+    ttft_permille: int
+    speed_permille: int
+    availability_permille: int
+    cap_permille: int
+    min_requests: int
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            _require(f"sla.{part.name}", getattr(self, part.name), 0, PERMILLE)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeUpTerms:
+    """The right to take unused tokens later: how much of them, and in how many windows after.
+
+    They are taken from the same provider, in windows of the product that start within `windows` times the length of the
+    first one after it ended.
+    """
+
+    permille: int
+    windows: int
+
+    def __post_init__(self) -> None:
+        _require("make_up.permille", self.permille, 1, PERMILLE)
+        _require("make_up.windows", self.windows, 1, MAX_MAKE_UP_WINDOWS)
+
+
+OPTIONAL_TERMS: Mapping[str, type[SlaTerms | MakeUpTerms]] = {"sla": SlaTerms, "make_up": MakeUpTerms}
+
+
+@dataclass(frozen=True, slots=True)
 class ProductTerms:
     """All terms of a product. Raises `InvalidTerms` when a part is missing, out of range or contradicts another.
 
     `weights` are milli-contract-tokens per raw token of each usage bucket; `tick_micros` is micros per million contract
     tokens; `take_or_pay_permille` of what stays unused is paid; `damages_permille` of the price is owed for what
     is short, up to `damages_cap_permille` of a lot's highest value; a refused request counts
-    `refused_output_tokens` of output. Fees in parts per million.
+    `refused_output_tokens` of output. Fees in parts per million. What is None of `sla` and
+    `make_up` is left out of the JSON and its hash.
     """
 
     model: ModelBuild
@@ -69,6 +108,8 @@ class ProductTerms:
     provider_fee_ppm: int
     tax_category: str
     tax_rate_permille: int
+    sla: SlaTerms | None = None
+    make_up: MakeUpTerms | None = None
 
     def __post_init__(self) -> None:
         for owner in (self.model, self.service_class, self):
@@ -87,17 +128,22 @@ class ProductTerms:
 
     @classmethod
     def from_json(cls, terms: Mapping[str, Any]) -> ProductTerms:
-        """Terms from their JSON; every part must be there and no other. Raises `InvalidTerms`."""
-        _require_names("terms", terms, cls)
+        """Terms from their JSON; every part but the optional ones must be there and no other. Raises `InvalidTerms`."""
+        _require_names("terms", terms, cls, optional=OPTIONAL_TERMS)
         _require_names("model", terms["model"], ModelBuild)
         _require_names("service_class", terms["service_class"], ServiceClass)
         parts: dict[str, Any] = dict(terms)
         parts["model"] = ModelBuild(**terms["model"])
         parts["service_class"] = ServiceClass(**terms["service_class"])
+        for name, kind in OPTIONAL_TERMS.items():
+            if name in terms:
+                _require_names(name, terms[name], kind)
+                parts[name] = kind(**terms[name])
         return cls(**parts)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"weights": dict(self.weights)}
+        parts = asdict(self) | {"weights": dict(self.weights)}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def terms_hash(self) -> bytes:
@@ -105,11 +151,17 @@ class ProductTerms:
         return hashlib.sha256(rfc8785.dumps(self.to_json())).digest()
 
 
-def _require_names(field: str, value: object, kind: type[ProductTerms | ModelBuild | ServiceClass]) -> None:
+def _require_names(
+    field: str,
+    value: object,
+    kind: type[ProductTerms | ModelBuild | ServiceClass | SlaTerms | MakeUpTerms],
+    *,
+    optional: Collection[str] = (),
+) -> None:
     names = {part.name for part in fields(kind)}
     found = set(value) if isinstance(value, Mapping) else set()
-    if found != names:
-        wrong = ", ".join(sorted(map(str, found ^ names)))
+    if found | set(optional) != names:
+        wrong = ", ".join(sorted(map(str, (found | set(optional)) ^ names)))
         raise InvalidTerms(f"{field} must have exactly the parts of a {kind.__name__}; check {wrong}.", field=field)
 
 

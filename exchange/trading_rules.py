@@ -25,7 +25,7 @@ from exchange.matching.types import OrderType, PostOnly, TimeInForce
 from ledger.errors import InvalidAmount
 from ledger.money import format_micros
 
-MAX_OPEN_ORDERS = 2_000  # of a party, over all contracts
+MAX_OPEN_ORDERS = 2_000  # of a party, in the contracts of one shard: each counts for itself
 MAX_BUDGET_MICROS = MAX_ORDER_LOTS * MAX_LOT_MICROS
 MAX_SWITCH_SECONDS = 86_400
 RESTING = (TimeInForce.GTC, TimeInForce.GTD)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ledger.chart import TOKEN_ROLES, AccountKey, AssetKind, format_amount, opening_floor
 from ledger.errors import InvalidAmount
@@ -41,13 +42,16 @@ class AccountState:
         }
 
 
-def load_accounts(keys: Iterable[AccountKey]) -> dict[AccountKey, AccountState]:
-    """Current figures of accounts that exist; call it under the head's lock to rely on them."""
+def load_accounts(keys: Iterable[AccountKey], own: BaseDatabaseWrapper | None = None) -> dict[AccountKey, AccountState]:
+    """Current figures of accounts that exist; call it under the head's lock to rely on them.
+
+    Through a connection of one's `own` they are those of what is committed.
+    """
     wanted = list(dict.fromkeys(keys))
     if not wanted:
         return {}
     parties, assets, roles, qualifiers = zip(*wanted, strict=True)
-    with packed_cursor() as cursor:
+    with packed_cursor(own) as cursor:
         cursor.execute(
             "SELECT place, id, balance, held, seq, hold_seq, floor, frozen, closed"
             " FROM ledger_find_accounts(%s, %s, %s, %s)",

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg import Cursor
 from psycopg.types.numeric import Int8
 
 from ledger.drafts import TransactionDraft
 from ledger.merkle import tree_root
-from ledger.packing import PackedArray, pack_digests, pack_instants, pack_int4, pack_int8, pack_texts
+from ledger.packing import Outbox, PackedArray, pack_digests, pack_instants, pack_int4, pack_int8, pack_texts
 from ledger.posting import Digests, Movements
 
 Packer = Callable[[Sequence[Any]], PackedArray]
@@ -34,21 +33,21 @@ _INSERT_HOLDS = (
 )
 
 
-def enter(cursor: Cursor[Any], made: Movements) -> None:
+def enter(outbox: Outbox, made: Movements) -> None:
     """Entries and hold changes; the database applies them to the accounts and checks them."""
     before, after = made.split_holds() if made.holds else ([], [])
-    _insert(cursor, _INSERT_HOLDS, _HOLD_PACKERS, before)
-    _insert(cursor, _INSERT_ENTRIES, _ENTRY_PACKERS, sorted(made.entries))  # neighbours in the index come together
-    _insert(cursor, _INSERT_HOLDS, _HOLD_PACKERS, after)
+    _insert(outbox, _INSERT_HOLDS, _HOLD_PACKERS, before)
+    _insert(outbox, _INSERT_ENTRIES, _ENTRY_PACKERS, sorted(made.entries))  # neighbours in the index come together
+    _insert(outbox, _INSERT_HOLDS, _HOLD_PACKERS, after)
 
 
-def _insert(cursor: Cursor[Any], statement: str, packers: Sequence[Packer], rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert(outbox: Outbox, statement: str, packers: Sequence[Packer], rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        cursor.execute(statement, [pack(column) for pack, column in zip(packers, zip(*rows, strict=True), strict=True)])
+        outbox.execute(statement, [pack(column) for pack, column in zip(packers, zip(*rows, strict=True), strict=True)])
 
 
 def seal(
-    cursor: Cursor[Any],
+    outbox: Outbox,
     drafts: Sequence[TransactionDraft],
     digests: Sequence[Digests],
     head_version: int,
@@ -72,4 +71,4 @@ def seal(
         pack_int8([draft.reverses or 0 for draft in drafts]),
         pack_digests(leaves),
     ]
-    cursor.execute("SELECT ledger_seal(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", parameters)
+    outbox.execute("SELECT ledger_seal(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", parameters)

@@ -97,7 +97,7 @@ class AccountNotEmpty(DomainError):
 
 
 class AccountNeeded(DomainError):
-    """The account serves the whole market and stays open."""
+    """The account serves the whole market, or something still needs it: it stays open."""
 
     code = "account_needed"
     category = Category.REFUSED

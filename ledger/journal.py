@@ -22,7 +22,8 @@ from ledger.drafts import TransactionDraft
 from ledger.entering import enter, seal
 from ledger.errors import InsufficientFunds, ReferenceConflict
 from ledger.packing import (
-    one_pipeline,
+    Outbox,
+    open_outbox,
     pack_texts,
     packed_cursor,
 )
@@ -99,7 +100,8 @@ def post(
             results.append(Posted(number, repeated=False))
     if fresh:
         accounts = {} if memory is None else memory.take(head.version)
-        _write(list(fresh.values()), accounts, head, actor=actor, now=max(now, head.last_posted_at))
+        with open_outbox() as outbox:
+            _write(list(fresh.values()), accounts, head, outbox, actor=actor, now=max(now, head.last_posted_at))
         if memory is not None:
             transaction.on_commit(lambda: memory.keep(accounts, head.version + 1))
     return tuple(results)
@@ -109,6 +111,7 @@ def post_new(
     drafts: Sequence[TransactionDraft],
     accounts: dict[AccountKey, AccountState],
     head: Head,
+    outbox: Outbox,
     *,
     actor: str,
     now: datetime,
@@ -116,12 +119,12 @@ def post_new(
     """Post drafts whose references are known to be new, on a head that this transaction has locked; the head after it.
 
     For a writer that keeps the accounts: `accounts` are those of its `AccountMemory` as of the head's version, and are
-    completed and moved on. Inside a pipeline nothing is waited for. A reference that was used before fails the batch.
+    completed and moved on. What is written goes to `outbox`. A reference that was used before fails the batch.
     """
     check_text(actor, "actor", MAX_ACTOR)
     posted_at = max(now, head.last_posted_at)
     numbered = [NumberedDraft(number, draft) for number, draft in enumerate(drafts, start=head.last_transaction + 1)]
-    _write(numbered, accounts, head, actor=actor, now=posted_at)
+    _write(numbered, accounts, head, outbox, actor=actor, now=posted_at)
     return Head(head.version + 1, head.last_transaction + len(drafts), posted_at)
 
 
@@ -215,6 +218,7 @@ def _write(
     drafts: Sequence[NumberedDraft],
     accounts: dict[AccountKey, AccountState],
     head: Head,
+    outbox: Outbox,
     *,
     actor: str,
     now: datetime,
@@ -223,22 +227,22 @@ def _write(
     chunks = [drafts[start : start + ENTERED_AT_ONCE] for start in range(0, len(drafts), ENTERED_AT_ONCE)]
     made: list[Movements] = []
     digests: list[Digests] = []
-    with packed_cursor() as cursor, one_pipeline(cursor):
-        for chunk in chunks:
-            _complete(accounts, chunk)
-            made.append(apply_drafts(chunk, accounts))
-            enter(cursor, made[-1])
-        for chunk, movements in zip(chunks, made, strict=True):
-            digests += digest(chunk, movements, actor=actor, now=now)
-        seal(cursor, [draft for _, draft in drafts], digests, head.version, actor=actor, now=now)
+    for chunk in chunks:
+        _complete(accounts, chunk, outbox)
+        made.append(apply_drafts(chunk, accounts))
+        enter(outbox, made[-1])
+    for chunk, movements in zip(chunks, made, strict=True):
+        digests += digest(chunk, movements, actor=actor, now=now)
+    seal(outbox, [draft for _, draft in drafts], digests, head.version, actor=actor, now=now)
 
 
-def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[NumberedDraft]) -> None:
+def _complete(accounts: dict[AccountKey, AccountState], drafts: Sequence[NumberedDraft], outbox: Outbox) -> None:
     """Read or open the accounts that these drafts need and `accounts` lacks."""
     # One by one, since a set less the keys of a dict walks the whole dict.
     unknown = {leg.account for _, draft in drafts for leg in draft.legs if leg.account not in accounts}
     unknown |= {hold.account for _, draft in drafts for hold in draft.holds if hold.account not in accounts}
     if unknown:
+        outbox.settle()
         accounts |= load_or_open(sorted(unknown))
 
 

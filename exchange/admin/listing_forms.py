@@ -1,4 +1,4 @@
-"""The operator's forms for products and contracts."""
+"""The operator's forms for contracts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from django.urls import reverse
 
 from exchange.commands.halt_contract import HaltContract, ResumeContract, halt_contract, resume_contract
 from exchange.commands.list_contract import ListContract, list_contract
-from exchange.commands.list_product import ListProduct, list_product
-from exchange.errors import InvalidTerms, PriceOffTick
+from exchange.errors import PriceOffTick
 from exchange.models import Contract, Product
-from exchange.selectors.products import get_product, list_products
-from exchange.terms import ProductTerms
+from exchange.selectors.products import get_product
 from exchange.windows import DAY, HOUR, MINUTE, MONTH, window_from
 from exchange.wording import describe_length
 from ledger.admin.command_forms import (
@@ -26,89 +24,12 @@ from ledger.admin.command_forms import (
     decimal_field,
     moment_field,
     number_field,
-    paragraph_field,
     text_field,
 )
 from ledger.money import format_micros, parse_count, parse_micros
 
 WINDOW_LENGTHS = (10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, DAY, MONTH)
 MAX_SERIES = 200
-MODEL_FIELDS = ("quantisation", "context_length", "tokenizer")
-COUNT_FIELDS = (  # 0 is a value here
-    "take_or_pay_permille",
-    "damages_permille",
-    "damages_cap_permille",
-    "refused_output_tokens",
-    "buyer_fee_ppm",
-    "provider_fee_ppm",
-    "tax_rate_permille",
-)
-PLAIN_FIELDS = ("region", "lot_tokens", "max_request_tokens", "currency", "burst_permille", "tax_category")
-SERVICE_FIELDS = ("ttft_p95_ms", "output_tokens_per_s", "availability_ppm")
-
-
-class ListProductForm(CommandForm):
-    """Lists a product. It starts from the terms of the product listed last, as most are alike."""
-
-    title = "List a product"
-    intro = (
-        "What is delivered and on which terms. The terms are hashed; contracts pin that hash and terms never change."
-    )
-    submit = "List the product"
-    columns = True
-    field_of: ClassVar[Mapping[str, str]] = {"name": "model_name", "product": "code"}
-
-    code = text_field("Code", help_text="Capitals and digits with dots and hyphens, such as QWEN3-235B.CN-EAST.STD.")
-    description = text_field("Description", required=False, max_length=200)
-    model_name = text_field("Model")
-    quantisation = text_field("Quantisation")
-    context_length = number_field("Context length in tokens")
-    tokenizer = text_field("Tokenizer")
-    region = text_field("Region")
-    service_name = text_field("Service class")
-    ttft_p95_ms = number_field("Time to first token, p95, in ms")
-    output_tokens_per_s = number_field("Output tokens per second")
-    availability_ppm = number_field("Availability in parts per million")
-    lot_tokens = number_field("Contract tokens in a lot")
-    max_request_tokens = number_field("Largest request in contract tokens")
-    tick = decimal_field("Tick", help_text="The price step, in the currency per million contract tokens.")
-    currency = text_field("Currency")
-    take_or_pay_permille = text_field("Take-or-pay in permille", inputmode="numeric")
-    damages_permille = text_field("Damages in permille of the price", inputmode="numeric")
-    damages_cap_permille = text_field("Bond in permille of a lot's highest value", inputmode="numeric")
-    burst_permille = number_field("Rate in a minute, in permille of an even share")
-    refused_output_tokens = text_field("Output tokens a refused request counts", inputmode="numeric")
-    buyer_fee_ppm = text_field("Buyer's fee in parts per million", inputmode="numeric")
-    provider_fee_ppm = text_field("Provider's fee in parts per million", inputmode="numeric")
-    tax_category = text_field("Tax category")
-    tax_rate_permille = text_field("Tax rate in permille", inputmode="numeric")
-    weights = paragraph_field(
-        "Token weights", help_text="One line for each kind of token: its name and its milli-contract-tokens.", rows=8
-    )
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        alike = max(list_products(), key=lambda product: product.id, default=None)
-        if alike is not None:
-            self.initial = {**_as_typed(alike.terms), **self.initial}
-
-    def act(self) -> Done:
-        data = self.cleaned_data
-        command = ListProduct(data["code"], data["description"], self._terms(data))
-        product = list_product(command, actor=self.access.actor, now=self.now)
-        return Done(f"{product.code} is listed.", reverse("admin:exchange_product_change", args=(product.pk,)))
-
-    def _terms(self, data: Mapping[str, Any]) -> ProductTerms:
-        return ProductTerms.from_json(
-            {
-                "model": {"name": data["model_name"], **{name: data[name] for name in MODEL_FIELDS}},
-                "service_class": {"name": data["service_name"], **{name: data[name] for name in SERVICE_FIELDS}},
-                "weights": _weights(data["weights"]),
-                "tick_micros": parse_micros(data["tick"], field="tick"),
-                **{name: parse_count(data[name], field=name) for name in COUNT_FIELDS},
-                **{name: data[name] for name in PLAIN_FIELDS},
-            }
-        )
 
 
 class ListContractsForm(CommandForm):
@@ -210,29 +131,3 @@ def price_ticks(text: str, field: str, tick_micros: int) -> int:
     if rest:
         raise PriceOffTick(f"The price is not a multiple of the tick {format_micros(tick_micros)}.", field=field)
     return ticks
-
-
-def _weights(text: str) -> dict[str, int]:
-    weights: dict[str, int] = {}
-    for line in text.split("\n"):
-        name, _, weight = line.strip().rpartition(" ")
-        if line.strip():
-            weights[name.strip()] = parse_count(weight, field="weights")
-    if not weights:
-        raise InvalidTerms("Give a weight to at least one kind of token.", field="weights")
-    return weights
-
-
-def _as_typed(terms: ProductTerms) -> dict[str, str]:
-    """Terms as they would be typed into the form."""
-    flat = {name: str(value) for name, value in terms.to_json().items()}
-    service = terms.service_class
-    return {
-        **flat,
-        **{name: str(getattr(terms.model, name)) for name in MODEL_FIELDS},
-        **{name: str(getattr(service, name)) for name in SERVICE_FIELDS},
-        "model_name": terms.model.name,
-        "service_name": service.name,
-        "tick": format_micros(terms.tick_micros),
-        "weights": "\n".join(f"{name} {weight}" for name, weight in terms.weights.items()),
-    }

@@ -15,7 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from exchange.admin.decisions import request_url
-from exchange.admin.listing_forms import HaltForm, ListContractsForm, ListProductForm, ResumeForm
+from exchange.admin.listing_forms import HaltForm, ListContractsForm, ResumeForm
+from exchange.admin.terms_forms import ChangeTermsForm, ListProductForm
 from exchange.models import UNDELIVERED_STATES, Contract, ContractState, DecisionKind, Product, ProductTerms
 from exchange.rows import product_terms
 from exchange.selectors.exposure import list_exposures
@@ -60,6 +61,15 @@ class ProductAdmin(_PublicTable):
     readonly_fields = ("in_words",)
     inlines = (TermsInline,)
     add_form = ListProductForm
+    actions_detail = ("change_terms",)
+
+    def has_terms_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return access_of(request).is_operator
+
+    @action(description="Change the terms", url_path="terms", icon="edit_document", permissions=["terms"])
+    def change_terms(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        product = get_object_or_404(Product, pk=number_or_404(object_id))
+        return command_page(self, request, ChangeTermsForm, subject=product, product=product)
 
     @column("Terms")
     def in_words(self, product: Product) -> SafeString:

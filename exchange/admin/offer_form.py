@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -60,9 +61,9 @@ class OfferForm(CommandForm):
     unconfirmed = False  # sent without having been seen
     trouble = ""  # why there is no preview of what is typed
 
+    @abstractmethod
     def draft(self) -> Draft | None:
         """None as long as something is not typed. Raises any refusal of it."""
-        raise NotImplementedError
 
     @cached_property
     def preview(self) -> OfferPreview | None:

@@ -46,10 +46,9 @@ class OfferAdmin(AddsByCommand):
         "product",
         "state_shown",
         "steps",
-        "length",
+        "windows",
         "first",
         "last",
-        "days",
         "lots_shown",
         "price",
     )
@@ -132,8 +131,8 @@ class OfferAdmin(AddsByCommand):
         return rows.filter(provider_id__in=access_of(request).provider_ids)
 
     @column("Windows of", ordering="window_seconds")
-    def length(self, offer: Offer) -> str:
-        return describe_length(offer.window_seconds)
+    def windows(self, offer: Offer) -> str:
+        return f"{describe_length(offer.window_seconds)}, {describe_weekdays(unpack_weekdays(offer.weekdays))}"
 
     @column("First window", ordering="first_delivery")
     def first(self, offer: Offer) -> str:
@@ -142,10 +141,6 @@ class OfferAdmin(AddsByCommand):
     @column("Last window", ordering="last_delivery")
     def last(self, offer: Offer) -> str:
         return str(utc(offer.last_delivery))
-
-    @column("Days", ordering="weekdays")
-    def days(self, offer: Offer) -> str:
-        return describe_weekdays(unpack_weekdays(offer.weekdays))
 
     @column("Lots a window", ordering="lots")
     def lots_shown(self, offer: Offer) -> str:

@@ -1,16 +1,15 @@
-"""Orders, fills and the command log in the admin, to look at. A party's staff sees its own, without the other side."""
+"""Orders, fills and prevented matches in the admin, to look at. A party's staff sees its own, not the other side."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Case, Exists, OuterRef, Q, Subquery, Value, When
-from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
+from exchange.admin.contract_rows import ContractRows
 from exchange.admin.decisions import request_url
 from exchange.matching.types import OrderType, PostOnly
 from exchange.models import (
@@ -19,18 +18,12 @@ from exchange.models import (
     DecisionKind,
     Fill,
     FillReversal,
-    Intake,
-    IntakeResult,
     Order,
     PreventedMatch,
-    ProductTerms,
-    SequencerBatch,
-    SequencerState,
 )
 from exchange.rows import standing_fills
 from exchange.selectors.own_orders import asked_budget
-from exchange.wording import price_writer
-from ledger.admin.base import InfinitePaginator, RecordAdmin, action, column, number_or_404, owned_by, state_label
+from ledger.admin.base import action, column, number_or_404, owned_by, state_label
 from ledger.models import Party
 from ledger.parties.access import Access
 from ledger.templatetags.amounts import count, money, utc_seconds
@@ -39,36 +32,8 @@ from ledger.web import access_of
 HIDDEN = "told at the gate"
 
 
-class _ContractRows(RecordAdmin):
-    """Rows that name their contract by number only; each row brings its symbol and tick along."""
-
-    paginator = InfinitePaginator
-    ordering = ("-id",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        contract = Contract.objects.filter(id=OuterRef("contract_id"))
-        terms = ProductTerms.objects.filter(contract=OuterRef("contract_id"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                symbol=Subquery(contract.values("symbol")[:1]),
-                contract_state=Subquery(contract.values("state")[:1]),
-                tick=Subquery(terms.annotate(tick=KT("terms__tick_micros")).values("tick")[:1]),
-            )
-        )
-
-    @column("Contract", ordering="contract_id")
-    def contract(self, row: Any) -> str:
-        return str(row.symbol)
-
-    @column("Price", ordering="price_ticks")
-    def price(self, row: Any) -> str:
-        return price_writer(int(row.tick))(row.price_ticks)
-
-
 @admin.register(Order)
-class OrderAdmin(_ContractRows):
+class OrderAdmin(ContractRows):
     list_display = (
         "id", "contract", "side", "kind", "price", "lots_shown", "remaining", "state_shown", "close_reason", "party",
         "placed",
@@ -127,7 +92,7 @@ class OrderAdmin(_ContractRows):
 
 
 @admin.register(Fill)
-class FillAdmin(_ContractRows):
+class FillAdmin(ContractRows):
     """The book is anonymous: until the gate has closed a party sees its fills without their other side.
 
     A contract cancelled before its gate, or a trade busted, never tells it.
@@ -210,7 +175,7 @@ class FillAdmin(_ContractRows):
 
 
 @admin.register(PreventedMatch)
-class PreventedMatchAdmin(_ContractRows):
+class PreventedMatchAdmin(ContractRows):
     """Trades that did not happen because both orders belong to one group."""
 
     list_display = ("id", "contract", "price", "lots", "how", "taker_order_id", "maker_order_id", "prevented")
@@ -221,43 +186,3 @@ class PreventedMatchAdmin(_ContractRows):
     @column("Prevented", ordering="prevented_at")
     def prevented(self, match: PreventedMatch) -> str:
         return str(utc_seconds(match.prevented_at))
-
-
-@admin.register(Intake)
-class IntakeAdmin(_ContractRows):
-    """The command log: every command in its order, with what became of it."""
-
-    list_display = ("seq", "kind", "contract", "actor", "outcome", "received")
-    list_filter = ("kind",)
-    search_fields = ("=seq", "actor", "client_order_id")
-    ordering = ("-seq",)
-    fields = ("seq", "kind", "contract", "actor", "party_id", "client_order_id", "payload", "received_at", "result")
-    readonly_fields = ("contract", "result")
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        result = IntakeResult.objects.filter(seq=OuterRef("seq")).values("result")[:1]
-        return super().get_queryset(request).annotate(found=Subquery(result))
-
-    @column("Outcome")
-    def outcome(self, command: Any) -> SafeString:
-        return state_label(command.found["status"] if command.found else "waiting")
-
-    @column("Result")
-    def result(self, command: Any) -> str:
-        return json.dumps(command.found, indent=2, ensure_ascii=False) if command.found else "not decided yet"
-
-    @column("Received", ordering="received_at")
-    def received(self, command: Intake) -> str:
-        return str(utc_seconds(command.received_at))
-
-
-@admin.register(SequencerBatch)
-class SequencerBatchAdmin(RecordAdmin):
-    list_display = ("no", "ran_at", "first_seq", "last_seq", "epoch", "ledger_version", "ledger_transaction")
-    ordering = ("-no",)
-    paginator = InfinitePaginator
-
-
-@admin.register(SequencerState)
-class SequencerStateAdmin(RecordAdmin):
-    list_display = ("shard", "epoch", "cursor")

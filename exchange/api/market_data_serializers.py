@@ -60,13 +60,17 @@ class DeltaTradeSerializer(serializers.Serializer[DeltaTrade]):
 
 
 class DeltaSerializer(serializers.Serializer[DeltaView]):
-    """One change of a book: the levels that moved, as they are after it (0 lots: gone), and what traded."""
+    """One change of a book: the levels that moved, as they are after it (0 lots: gone), and what traded.
+
+    `busted` names trades that were taken back: they count nowhere any more. Orders stay as the trades left them.
+    """
 
     sequence = CountField(help_text="One more than that of the change before, always.")
     moved_at = serializers.DateTimeField()
     bids = LevelsField("bids")
     asks = LevelsField("asks")
     trades = DeltaTradeSerializer(many=True)
+    busted = serializers.ListField(child=CountField(), help_text="The `trade_no` of earlier trades taken back.")
 
 
 class DeltasSerializer(serializers.Serializer[DeltasView]):

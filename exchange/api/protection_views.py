@@ -54,7 +54,8 @@ class DeadManSwitchView(PartyView):
     )
     def get(self, request: Request) -> Response:
         """When all the party's orders will be cancelled, if it is not heard of before."""
-        return Response(SwitchSerializer({"due_at": get_switch(caller_of(request).party_id)}).data)
+        due_at = get_switch(caller_of(request).party_id, get_clock().now())
+        return Response(SwitchSerializer({"due_at": due_at}).data)
 
     @extend_schema(
         tags=["orders"],

@@ -17,6 +17,7 @@ from exchange.models import (
     ProviderDefault,
     Qualification,
 )
+from exchange.qualifications import lock_provider
 from exchange.sequencer.intake import Submission, submit, submit_to_shards
 from ledger.actions import record_action
 from ledger.chart import AccountKey, Role
@@ -95,16 +96,22 @@ def _submission(decision: OperatorDecision, actor: str) -> Submission:
 
 
 def _default(decision: OperatorDecision, actor: str, now: datetime) -> list[int]:
-    """From now on nothing leaves the provider's cash and it offers nothing; its orders go shard by shard."""
+    """From now on nothing leaves the provider's cash and it offers nothing; its orders go shard by shard.
+
+    The ledger's head comes last: what is waited for here, offers that are being posted or the line, is not waited for
+    with the head in hand.
+    """
     provider_id = decision.payload["provider_id"]
+    lock_provider(provider_id)
     ProviderDefault.objects.create(provider_id=provider_id, decision=decision, defaulted_at=now)
+    Qualification.objects.filter(provider_id=provider_id, revoked_at=None).update(revoked_at=now)
+    Offer.objects.filter(provider_id=provider_id).exclude(state=OfferState.WITHDRAWN).update(state=OfferState.WITHDRAWN)
+    seqs = submit_to_shards(_submission(decision, actor), now=now)
     cash = Account.objects.filter(party_id=provider_id, role=Role.CASH, closed=False)
     for currency_id in cash.order_by("asset_id").values_list("asset_id", flat=True):
         key = AccountKey(provider_id, currency_id, Role.CASH)
         freeze_account(key, reason=f"default: {decision.reason}", actor=actor, now=now)
-    Qualification.objects.filter(provider_id=provider_id, revoked_at=None).update(revoked_at=now)
-    Offer.objects.filter(provider_id=provider_id).exclude(state=OfferState.WITHDRAWN).update(state=OfferState.WITHDRAWN)
-    return submit_to_shards(_submission(decision, actor), now=now)
+    return seqs
 
 
 def _decide(

@@ -13,7 +13,7 @@ from exchange.models import OPEN_STATES, Contract, Offer, Product, ProductTerms
 from exchange.offer_alignment import align
 from exchange.offer_orders import check_prices, covered_contracts
 from exchange.offer_schedule import EVERY_DAY, Prices, Schedule, curve_of, lowest, pack_weekdays
-from exchange.qualifications import require_qualified
+from exchange.qualifications import lock_provider, require_qualified
 from exchange.rows import find_product
 from exchange.windows import format_symbol, window_at
 from ledger.actions import record_action
@@ -62,6 +62,7 @@ def post_offer(command: PostOffer, *, actor: str, now: datetime) -> PostedOffer:
     """
     rules.check_lots(command.lots)
     product = find_product(command.product_code)
+    lock_provider(command.provider_id)
     require_qualified(command.provider_id, product, now)
     curve = curve_of(command.price_ticks)
     schedule = Schedule(command.window_seconds, command.first_delivery, command.last_delivery, command.weekdays, curve)

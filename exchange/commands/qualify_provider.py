@@ -10,6 +10,7 @@ from django.db import transaction
 
 from exchange.errors import InvalidQualification, ProviderInDefault
 from exchange.models import ProviderDefault, Qualification
+from exchange.qualifications import lock_provider
 from exchange.rows import find_product
 from exchange.unqualified_orders import cancel_unqualified_orders
 from ledger.actions import record_action
@@ -52,6 +53,7 @@ def qualify_provider(command: QualifyProvider, *, actor: str, now: datetime) -> 
     product = find_product(command.product_code)
     if not Party.objects.filter(id=command.provider_id, kind=PartyKind.PROVIDER).exists():
         raise NotFound(f"There is no provider {command.provider_id}.", provider=str(command.provider_id))
+    lock_provider(command.provider_id)
     if ProviderDefault.objects.filter(provider_id=command.provider_id).exists():
         raise ProviderInDefault("The provider's default was declared.", provider=str(command.provider_id))
     for field, longest in TEXTS.items():

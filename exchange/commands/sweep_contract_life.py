@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from exchange.models import OPEN_STATES, Contract, ContractState, IntakeKind
 from exchange.sequencer.intake import Submission, lock_line, submit_all, waiting_commands
+from exchange.sequencer.switches import switches_for
 from exchange.unqualified_orders import cancel_unqualified_orders
 from ledger.actions import record_action
 
@@ -26,7 +27,8 @@ def sweep_contract_life(now: datetime) -> list[int]:
     seqs: list[int] = []
     if due:
         lock_line()
-        seqs = submit_all([each for each in _due_gates(now) if not _waits(each)], now=now)
+        gates = [each for each in _due_gates(now) if not _waits(each)]
+        seqs = submit_all([*_switches(gates, now), *gates], now=now)
     seqs += cancel_unqualified_orders(actor=ACTOR, now=now)
     _move(Q(state=ContractState.CLOSED, delivery_start__lte=now), ContractState.DELIVERING, now)
     _move(Q(state=ContractState.DELIVERING, delivery_end__lte=now), ContractState.DELIVERED, now)
@@ -37,6 +39,13 @@ def _due_gates(now: datetime) -> list[Submission]:
     closing = Contract.objects.filter(state__in=OPEN_STATES, gate_close__lte=now)
     opening = Contract.objects.filter(state=ContractState.LISTED, gate_open__lte=now, gate_close__gt=now)
     return _submissions(IntakeKind.CLOSE_GATE, closing) + _submissions(IntakeKind.OPEN_GATE, opening)
+
+
+def _switches(gates: list[Submission], now: datetime) -> list[Submission]:
+    """The dead-man switches of parties that may place orders once these gates have opened."""
+    opening = [each.contract_id for each in gates if each.kind is IntakeKind.OPEN_GATE and each.contract_id]
+    shards = Contract.objects.filter(id__in=opening).values_list("shard", flat=True)
+    return switches_for(shards, actor=ACTOR, now=now) if opening else []
 
 
 def _submissions(kind: IntakeKind, contracts: QuerySet[Contract]) -> list[Submission]:

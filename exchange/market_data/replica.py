@@ -26,21 +26,38 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Trade:
+    """What changed hands, numbered without gaps in its contract."""
+
+    number: int
+    price: int
+    lots: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """The levels that one change of the book moved, as they are after it."""
+    """The levels that one change of the book moved, as they are after it; what traded in it; and the numbers of
+    earlier trades that it took back, which moves no level.
+    """
 
     sequence: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
+    trades: tuple[Trade, ...] = ()
+    busted: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
 class Replica:
-    """Both sides of a book, by price, after the change numbered `sequence`."""
+    """Both sides of a book, by price, after the change numbered `sequence`.
+
+    `trades` are those since the first snapshot that stand, by number; whoever follows for long drops old ones from it.
+    """
 
     sequence: int = 0
     bids: dict[int, Level] = field(default_factory=dict)
     asks: dict[int, Level] = field(default_factory=dict)
+    trades: dict[int, Trade] = field(default_factory=dict, compare=False)  # how long it was followed is not the book
 
     def apply(self, delta: Delta) -> bool:
         """Take a delta in; False when it is in already. Raises `SequenceGap`, and then nothing has changed."""
@@ -54,6 +71,9 @@ class Replica:
                     side[level.price] = level
                 else:
                     side.pop(level.price, None)
+        self.trades |= {trade.number: trade for trade in delta.trades}
+        for number in delta.busted:
+            self.trades.pop(number, None)
         self.sequence = delta.sequence
         return True
 
@@ -78,13 +98,24 @@ def replica_of(snapshot: Mapping[str, Any]) -> Replica:
 
 def read_delta(item: Mapping[str, Any]) -> Delta:
     """From an item of the REST interface's list of deltas."""
-    return Delta(parse_count(item["sequence"], field="sequence"), _read(item["bids"]), _read(item["asks"]))
+    trades = tuple(
+        Trade(
+            parse_count(trade["trade_no"], field="trade_no"),
+            parse_micros(trade["price"], field="price"),
+            parse_count(trade["lots"], field="lots"),
+        )
+        for trade in item["trades"]
+    )
+    busted = tuple(parse_count(number, field="busted") for number in item["busted"])
+    sequence = parse_count(item["sequence"], field="sequence")
+    return Delta(sequence, _read(item["bids"]), _read(item["asks"]), trades, busted)
 
 
-def delta_of_rows(sequence: int, content: Mapping[str, Sequence[Sequence[int]]]) -> Delta:
-    """From a stored delta: levels as `[price_ticks, lots, orders]`."""
+def delta_of_rows(sequence: int, content: Mapping[str, Sequence[Any]]) -> Delta:
+    """From a stored delta: levels as `[price_ticks, lots, orders]`, trades as `[trade_no, price_ticks, lots, side]`."""
     bids, asks = (tuple(Level(*level) for level in content[side]) for side in ("bids", "asks"))
-    return Delta(sequence, bids, asks)
+    trades = tuple(Trade(number, price_ticks, lots) for number, price_ticks, lots, _ in content["trades"])
+    return Delta(sequence, bids, asks, trades, tuple(content.get("busted", ())))
 
 
 def _read(levels: Sequence[Mapping[str, str]]) -> tuple[Level, ...]:

@@ -24,6 +24,7 @@ class CloseReason(StrEnum):
     EXPIRED = "expired"  # its own expiry
     GATE_CLOSED = "gate_closed"
     SWITCHED_OFF = "switched_off"  # its owner's dead-man switch
+    ACCOUNT_CLOSED = "account_closed"  # its owner's account of the contract's tokens: it could not take what it bought
     WITHDRAWN = "withdrawn"  # an operator's act: its contract was cancelled or its provider may not sell any more
 
 

@@ -41,6 +41,7 @@ STATUS_AFTER_CLOSE: Mapping[CloseReason, OrderStatus] = {
     CloseReason.EXPIRED: OrderStatus.EXPIRED,
     CloseReason.GATE_CLOSED: OrderStatus.EXPIRED,
     CloseReason.SWITCHED_OFF: OrderStatus.CANCELLED,
+    CloseReason.ACCOUNT_CLOSED: OrderStatus.CANCELLED,
     CloseReason.WITHDRAWN: OrderStatus.CANCELLED,
 }
 

@@ -105,7 +105,7 @@ class OperatorDecision(models.Model):
             models.CheckConstraint(
                 name="decision_by_another",
                 condition=Q(state="requested", decided_by="", decided_at__isnull=True)
-                | (~Q(decided_by="") & ~Q(decided_by=F("requested_by")) & Q(decided_at__isnull=False)),
+                | (~Q(decided_by="") & ~Q(decided_by__iexact=F("requested_by")) & Q(decided_at__isnull=False)),
             ),
             models.CheckConstraint(
                 name="decision_state_complete",

@@ -154,7 +154,8 @@ class BookDelta(models.Model):
     """What a batch changed in a contract's book. Append-only; `seq` has no gaps within a contract.
 
     `content` is `{"bids": [[price_ticks, lots, orders], …], "asks": […], "trades": [[trade_no, price_ticks, lots,
-    taker_side], …]}`: the new totals of each price level that moved (0 lots: it is gone), and what traded.
+    taker_side], …]}`: the new totals of each price level that moved (0 lots: it is gone), and what traded. Where trades
+    were taken back there is also `"busted": [trade_no, …]`.
     """
 
     pk = models.CompositePrimaryKey("contract_id", "seq")

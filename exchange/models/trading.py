@@ -47,7 +47,7 @@ class Order(models.Model):
     status = models.CharField(max_length=12, choices=[(status.value, status.value) for status in OrderStatus])
     close_reason = models.CharField(max_length=32, default="", blank=True, help_text="Or the code of the refusal.")
     client_order_id = models.CharField(max_length=64, null=True)
-    offer_id = models.BigIntegerField(null=True, db_index=True)
+    offer_id = models.BigIntegerField(null=True)
     placed_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
@@ -72,6 +72,7 @@ class Order(models.Model):
                 fields=["expires_at"],
                 condition=Q(status=OrderStatus.OPEN, expires_at__isnull=False),
             ),
+            models.Index(name="order_of_offer", fields=["offer_id"], condition=Q(offer_id__isnull=False)),
             models.Index(name="order_of_party", fields=["party_id", "-id"]),
         ]
 

@@ -24,6 +24,7 @@ from ledger import journal
 from ledger.audit.snapshot import View
 from ledger.chart import AccountKey
 from ledger.drafts import TransactionDraft
+from ledger.packing import open_outbox
 
 MAX_ACCOUNTS = 200_000  # remembered
 
@@ -139,13 +140,17 @@ class Rerun:
             head=self._head,
             last_fill=self._last_fill + len(outcome.fills),
         )
-        self._head = write_batch(outcome, batch, run.drafts(batch.no), self._accounts)
+        with open_outbox() as outbox:
+            self._head = write_batch(outcome, batch, run.drafts(batch.no), self._accounts, outbox)
         write_set_aside(outcome, batch)
         self._cursors[recorded.shard] = batch.last_seq
         self._last_batch, self._last_fill = batch.no, batch.last_fill
 
     def _post(self, recorded: PostedBatch, drafts: Sequence[TransactionDraft]) -> None:
-        self._head = journal.post_new(drafts, self._accounts, self._head, actor=recorded.actor, now=recorded.posted_at)
+        with open_outbox() as outbox:
+            self._head = journal.post_new(
+                drafts, self._accounts, self._head, outbox, actor=recorded.actor, now=recorded.posted_at
+            )
 
     def _change(self, recorded: AccountChanges) -> None:
         first = recorded.changes[0]
@@ -166,6 +171,8 @@ class Rerun:
             )
         for change in recorded.changes:
             self._accounts.pop(change.key, None)
+        for market in self._markets.values():
+            market.closed = None
         self._head = journal.lock_head()
 
 

@@ -26,7 +26,10 @@ class DeltaTrade:
 
 @dataclass(frozen=True, slots=True)
 class DeltaView:
-    """One change of a book: the levels that moved, as they are after it (0 lots: gone), and what traded in it."""
+    """One change of a book: the levels that moved, as they are after it (0 lots: gone), and what traded in it.
+
+    `busted` are the numbers of earlier trades that were taken back with it.
+    """
 
     sequence: int
     moved_at: datetime
@@ -34,6 +37,7 @@ class DeltaView:
     bids: tuple[DepthLevel, ...]
     asks: tuple[DepthLevel, ...]
     trades: tuple[DeltaTrade, ...]
+    busted: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def _view(row: BookDelta, tick_micros: int) -> DeltaView:
             DeltaTrade(trade_no, price_ticks, tick_micros, lots, Side(taker_side))
             for trade_no, price_ticks, lots, taker_side in row.content["trades"]
         ),
+        busted=tuple(row.content.get("busted", ())),
     )
 
 

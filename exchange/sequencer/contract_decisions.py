@@ -17,8 +17,6 @@ from exchange.sequencer.order_decisions import withdraw_all
 from exchange.sequencer.run import BatchRun
 from exchange.sequencer.state import LiveContract
 from exchange.sequencer.undoing import Undoable
-from ledger.errors import InsufficientFunds
-from ledger.money import format_micros
 
 
 def open_gate(run: BatchRun, command: WaitingCommand) -> Answer:
@@ -63,7 +61,7 @@ def cancel_contract(run: BatchRun, command: WaitingCommand) -> Answer:
         raise WrongContractState(f"{contract.symbol} is delivered.", contract=contract.symbol, state="delivered")
     delivering = contract.state not in OPEN_STATES and run.now >= undoable.delivery_start
     fills = () if delivering else undoable.fills
-    _require_fees(undoable, fills)
+    run.funds.require_reversible(contract.terms, fills, run.market.house_id)
     answer = _move(run, contract, ContractState.CANCELLED, *UNDELIVERED_STATES, reason=command.payload["reason"])
     withdrawn = engine.close_book(contract.book, CloseReason.WITHDRAWN)
     run.clear(contract, withdrawn)
@@ -83,7 +81,7 @@ def bust_fill(run: BatchRun, command: WaitingCommand) -> Answer:
         )
     if not undoable.fills:
         raise FillReversed(f"Fill {fill_id} was taken back already.", fill=str(fill_id))
-    _require_fees(undoable, undoable.fills)
+    run.funds.require_reversible(contract.terms, undoable.fills, run.market.house_id)
     _take_back(run, contract, undoable.fills, command)
     return accepted(contract=contract.symbol, fill_id=fill_id, fills_reversed=1)
 
@@ -100,18 +98,6 @@ def _undoable(run: BatchRun) -> Undoable:
     if run.undoable is None:
         raise BrokenInvariant("Trades are taken back in a batch of their own.")
     return run.undoable
-
-
-def _require_fees(undoable: Undoable, fills: Sequence[FillRecord]) -> None:
-    """Raises `InsufficientFunds` when the house has paid the fees out that it would have to give back."""
-    fees_micros = sum(fill.buyer_fee_micros for fill in fills)
-    if fees_micros > undoable.fees_micros:
-        required, available = format_micros(fees_micros), format_micros(undoable.fees_micros)
-        raise InsufficientFunds(
-            f"{required} of fees would go back to buyers, and the house's fees account has {available}.",
-            required=required,
-            available=available,
-        )
 
 
 def _take_back(run: BatchRun, contract: LiveContract, fills: Sequence[FillRecord], command: WaitingCommand) -> None:

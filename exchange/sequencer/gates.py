@@ -38,15 +38,19 @@ def split_bundles(commands: Sequence[WaitingCommand]) -> list[Sequence[WaitingCo
 
 
 def split_batches(commands: Sequence[WaitingCommand], size: int) -> list[Sequence[WaitingCommand]]:
-    """Commands by the batches that write them, of about that size and no bundle parted; of none, one empty batch."""
-    batches, start = [], 0
+    """Commands by the batches that write them, of at most that size; of none, one empty batch.
+
+    No bundle is parted: one that is longer has a batch of its own.
+    """
+    batches, start, whole = [], 0, 0
     for end, command in enumerate(commands, start=1):
-        if end - start >= size and not command.bundle_left:
-            batches.append(commands[start:end])
-            start = end
-    if start < len(commands) or not batches:
-        batches.append(commands[start:])
-    return batches
+        if command.bundle_left:
+            continue
+        if end - start > size and whole > start:
+            batches.append(commands[start:whole])
+            start = whole
+        whole = end
+    return [*batches, commands[start:]]
 
 
 def _before_change(waiting: Sequence[WaitingCommand]) -> int:

@@ -16,14 +16,22 @@ from operator import or_
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, QuerySet
 from msgspec.json import decode as _from_json
 from psycopg.types.numeric import Int2, Int8
 
 from exchange.errors import ClientOrderIdConflict
-from exchange.models import OPEN_STATES, Contract, DeadManSwitch, Intake, IntakeKind, SequencerState
+from exchange.models import OPEN_STATES, Contract, Intake, IntakeKind, SequencerState
 from exchange.order_stamps import asked_difference
-from ledger.packing import packed_cursor
+from ledger.packing import (
+    pack_documents,
+    pack_int4,
+    pack_int8_or_null,
+    pack_texts,
+    pack_texts_or_null,
+    packed_cursor,
+)
 
 INTAKE_LOCK = 0x544F_4B49  # any number that nothing else in this database locks
 INTAKE_CHANNEL = "exchange_intake"
@@ -156,14 +164,14 @@ def find_repeats(submissions: Sequence[Submission]) -> list[int | Submitted | Cl
 
 
 def submit_to_shards(submission: Submission, *, now: datetime) -> list[int]:
-    """Put a command of a party that names no contract into the line of every shard that it can be about; its numbers.
+    """Put a command of a party that names no contract into the line of every shard that is in trade; its numbers."""
+    return submit_all([replace(submission, shard=shard) for shard in trading_shards()], now=now)
 
-    Those are the shards with contracts in trade, and where a dead-man switch of the party is set.
-    """
+
+def trading_shards() -> list[int]:
+    """The shards with contracts that may have a book; the first when there is none, so that somebody answers."""
     trading = Contract.objects.filter(state__in=OPEN_STATES).values_list("shard", flat=True).distinct()
-    switched = DeadManSwitch.objects.filter(Q(party_id=submission.party_id), due_at__isnull=False)
-    shards = sorted({*trading, *switched.values_list("shard", flat=True)}) or [1]
-    return submit_all([replace(submission, shard=shard) for shard in shards], now=now)
+    return sorted(trading) or [1]
 
 
 def waiting_commands() -> QuerySet[Intake]:
@@ -174,22 +182,27 @@ def waiting_commands() -> QuerySet[Intake]:
 
 def lock_line() -> None:
     """Keep everybody else from taking a number until the caller's transaction ends."""
-    with connection.cursor() as cursor:
+    with packed_cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [INTAKE_LOCK])
 
 
-def fetch_waiting(limit: int, shard: int = 1) -> list[WaitingCommand]:
-    """The next commands the shard's sequencer has not decided, in order."""
-    with packed_cursor() as cursor:
+def fetch_waiting(
+    limit: int, shard: int = 1, *, after: int | None = None, own: BaseDatabaseWrapper | None = None
+) -> list[WaitingCommand]:
+    """The next commands the shard's sequencer has not decided, or those behind command `after`, in order.
+
+    `own` is a connection of the caller's own to read through.
+    """
+    with packed_cursor(own) as cursor:
         cursor.execute(
             """
             SELECT seq, kind, contract_id, party_id, actor, client_order_id, payload::text, bundle_left
               FROM exchange_intake
              WHERE shard = %s::smallint
-               AND seq > (SELECT cursor FROM exchange_sequencerstate WHERE shard = %s::smallint)
+               AND seq > coalesce(%s::bigint, (SELECT cursor FROM exchange_sequencerstate WHERE shard = %s::smallint))
              ORDER BY seq LIMIT %s::bigint
             """,
-            [Int2(shard), Int2(shard), Int8(limit)],
+            [Int2(shard), None if after is None else Int8(after), Int2(shard), Int8(limit)],
             binary=True,
         )
         rows = cursor.fetchall()
@@ -229,17 +242,17 @@ def _append(submissions: Sequence[Submission], now: datetime, *, bundled: bool =
     """Commands follow each other within their shard in the order given."""
     if not submissions:
         return []
-    with connection.cursor() as cursor:
+    with packed_cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO exchange_intake (received_at, shard, bundle_left, kind, contract_id, party_id, actor,
                                          client_order_id, payload)
-            SELECT %s, shard,
-                   CASE WHEN %s THEN count(*) OVER (PARTITION BY shard ORDER BY place DESC) - 1 ELSE 0 END,
-                   kind, contract_id, party_id, actor, client_order_id, payload::jsonb
+            SELECT %s::timestamptz, shard,
+                   CASE WHEN %s::boolean THEN count(*) OVER (PARTITION BY shard ORDER BY place DESC) - 1 ELSE 0 END,
+                   kind, contract_id, party_id, actor, client_order_id, payload
               FROM (SELECT new.*, coalesce(contract.shard, new.chosen) AS shard
-                      FROM unnest(%s::smallint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
-                                  %s::text[]) WITH ORDINALITY
+                      FROM unnest(%s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
+                                  %s::jsonb[]) WITH ORDINALITY
                            AS new(chosen, kind, contract_id, party_id, actor, client_order_id, payload, place)
                       LEFT JOIN exchange_contract AS contract ON contract.id = new.contract_id) AS placed
              ORDER BY place
@@ -248,17 +261,17 @@ def _append(submissions: Sequence[Submission], now: datetime, *, bundled: bool =
             [
                 now,
                 bundled,
-                [submission.shard for submission in submissions],
-                [submission.kind.value for submission in submissions],
-                [submission.contract_id for submission in submissions],
-                [submission.party_id for submission in submissions],
-                [submission.actor for submission in submissions],
-                [submission.client_order_id for submission in submissions],
-                [json.dumps(dict(submission.payload)) for submission in submissions],
+                pack_int4([submission.shard for submission in submissions]),
+                pack_texts([submission.kind.value for submission in submissions]),
+                pack_int8_or_null([submission.contract_id for submission in submissions]),
+                pack_int8_or_null([submission.party_id for submission in submissions]),
+                pack_texts([submission.actor for submission in submissions]),
+                pack_texts_or_null([submission.client_order_id for submission in submissions]),
+                pack_documents([json.dumps(dict(submission.payload)).encode() for submission in submissions]),
             ],
         )
         numbers = [seq for (seq,) in cursor.fetchall()]
-        cursor.execute("SELECT pg_notify(%s, '')", [INTAKE_CHANNEL])
+        cursor.execute(f"SELECT pg_notify('{INTAKE_CHANNEL}', '')")
     return numbers
 
 

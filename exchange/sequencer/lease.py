@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from psycopg.types.numeric import Int2
 
 from exchange.sequencer.intake import INTAKE_CHANNEL, WaitingCommand
+from ledger.packing import packed_cursor
 
 SEQUENCER_LOCK = 0x544F_4B53  # with the shard's number: any pair that nothing else in this database locks
 
@@ -60,16 +62,17 @@ def held_shards() -> set[int]:
 
 def lock_state(shard: int, epoch: int, commands: Sequence[WaitingCommand]) -> Counters:
     """Lock where things stand. Raises `Superseded` when that is not where the caller left them."""
-    with connection.cursor() as cursor:
+    with packed_cursor() as cursor:
         cursor.execute(
             """
             SELECT epoch, cursor, last_batch, last_fill, head.last_ran_at
               FROM exchange_sequencerstate AS state CROSS JOIN exchange_exchangehead AS head
-             WHERE state.shard = %s FOR UPDATE
+             WHERE state.shard = %s::smallint FOR UPDATE
             """,
-            [shard],
+            [Int2(shard)],
+            binary=True,
         )
-        counters = Counters(*cursor.fetchone())
+        counters = Counters(*cursor.fetchall()[0])
     if counters.epoch != epoch or (commands and counters.cursor >= commands[0].seq):
         raise Superseded(f"epoch {counters.epoch} at {counters.cursor} instead of {epoch}")
     return counters

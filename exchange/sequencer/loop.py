@@ -19,26 +19,27 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from exchange.clearing.terms import MAX_BATCH_COMMANDS
 from exchange.sequencer.decide import Poisoned, decide
-from exchange.sequencer.gates import cut_batch, split_batches, split_bundles
-from exchange.sequencer.intake import WaitingCommand, fetch_waiting
+from exchange.sequencer.gates import split_batches, split_bundles
+from exchange.sequencer.intake import WaitingCommand
 from exchange.sequencer.lease import Counters, Superseded, lock_state, try_to_take
 from exchange.sequencer.outcome import Outcome
 from exchange.sequencer.poison import reason_of, write_set_aside
 from exchange.sequencer.prepare import prepare
 from exchange.sequencer.run import BatchRun
 from exchange.sequencer.state import Market, restore_market
+from exchange.sequencer.taking import Taking
 from exchange.sequencer.timers import BrokenTimer, Timer, read_due, read_next_due
 from exchange.sequencer.writer import Batch, write_batch
 from ledger import journal
 from ledger.chart import AccountKey
 from ledger.clock import Clock
-from ledger.packing import one_pipeline, packed_cursor
+from ledger.packing import open_outbox
 from ledger.selectors.parties import has_house
 
 IDLE_SECONDS_MAX = 0.5  # a lost notification costs this much
 IDLE_SECONDS_MIN = 0.01
 RETRY_SECONDS = 0.5
-BATCH_COMMANDS = 512  # decided while the database writes the ones before
+BATCHES_AT_ONCE = 4  # in one transaction: each is decided while the database writes the ones before
 BATCHES_PER_COLLECTION = 256
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ _STARTS_OVER = (OperationalError, InterfaceError, psycopg.OperationalError, Supe
 
 
 class Sequencer:
-    """Takes what waits in a shard's line, at most `max_batch` commands, and makes it durable in one transaction.
+    """Takes what waits in a shard's line, at most a few batches of `max_batch` commands, and makes it durable in one
+    transaction.
 
     One that has its process to itself (`owns_process`) keeps the garbage collector away from its books.
     """
@@ -63,6 +65,7 @@ class Sequencer:
         self._epoch = 0
         self._market: Market | None = None
         self._accounts = journal.AccountMemory()
+        self._taking = Taking(shard, BATCHES_AT_ONCE * max_batch)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a lost connection costs a rebuild, not the process."""
@@ -92,10 +95,11 @@ class Sequencer:
         """Give up lock, connection and memory."""
         self._forget()
         connection.close()
+        self._taking.close()
 
     def step(self) -> int:
-        """Decide one batch: how many commands and timers it had, 0 when there was nothing to do."""
-        commands = self._next_commands()
+        """Decide what waits, at most a few batches: how many commands and timers that was, 0 when nothing was to do."""
+        commands = self._taking.next()
         if commands or self._is_due():
             return self._commit_what_can_be(commands)
         return 0
@@ -111,6 +115,7 @@ class Sequencer:
 
     def _forget(self) -> None:
         self._market = None
+        self._taking.forget()
         if self._owns_process:  # queues are cycles: nobody else would free them
             gc.unfreeze()
             gc.collect()
@@ -131,13 +136,6 @@ class Sequencer:
             return IDLE_SECONDS_MAX
         return min(IDLE_SECONDS_MAX, max(IDLE_SECONDS_MIN, (due_at - self._clock.now()).total_seconds()))
 
-    def _next_commands(self) -> Sequence[WaitingCommand]:
-        waiting = fetch_waiting(self._max_batch, self._shard)
-        commands = cut_batch(waiting)
-        if waiting and not commands:  # one bundle, longer than a batch
-            commands = fetch_waiting(len(waiting) + waiting[-1].bundle_left, self._shard)
-        return commands
-
     def _is_due(self) -> bool:
         """Whether time alone has something to decide. It looks without a lock: nobody else closes what is due."""
         if self._market is None:
@@ -153,7 +151,7 @@ class Sequencer:
         return False
 
     def _commit_what_can_be(self, commands: Sequence[WaitingCommand]) -> int:
-        """Commit a batch without the commands that cannot be processed, so that they stop nobody behind them.
+        """Commit what was taken without the commands that cannot be processed, so that they stop nobody behind them.
 
         Where nobody says which command it was, bundles and commands are tried one by one.
         """
@@ -177,7 +175,7 @@ class Sequencer:
 
     @transaction.atomic(durable=True)
     def _commit(self, commands: Sequence[WaitingCommand], set_aside: Mapping[int, str]) -> int:
-        """The whole batch in one transaction. Memory is put back only when nothing went wrong."""
+        """All that was taken in one transaction. Memory is put back only when nothing went wrong."""
         market, self._market = self._market, None
         now = self._clock.now()
         head = journal.lock_head()
@@ -226,16 +224,19 @@ class Sequencer:
         accounts: dict[AccountKey, journal.AccountState],
     ) -> int:
         """Decide and write in batches: PostgreSQL works on one while the next is decided. Gives the head's version."""
-        with packed_cursor() as cursor, one_pipeline(cursor):
-            for part in split_batches(commands, BATCH_COMMANDS):
+        with open_outbox() as outbox:
+            for part in split_batches(commands, self._max_batch):
                 aside = {command.seq: set_aside[command.seq] for command in part if command.seq in set_aside}
                 outcome = decide(run, part, timers=timers, set_aside=aside)
                 batch = self._batch(part, counters, outcome, run.now, head)
-                head = write_batch(outcome, batch, run.drafts(batch.no), accounts)
-                write_set_aside(outcome, batch)
+                head = write_batch(outcome, batch, run.drafts(batch.no), accounts, outbox)
+                if aside:
+                    outbox.settle()
+                    write_set_aside(outcome, batch)
                 counters = replace(counters, cursor=batch.last_seq, last_batch=batch.no, last_fill=batch.last_fill)
                 run.begin_batch()
                 timers = ()
+            self._taking.look_ahead(run.market, commands, accounts)
         return head.version
 
     def _batch(

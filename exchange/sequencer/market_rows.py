@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec.json import Encoder
-from psycopg import Cursor
 from psycopg.types.numeric import Int8
 
 from exchange.clearing.fills import FillRecord
 from exchange.matching.types import ContractId, Side
-from exchange.sequencer.outcome import MovedBook, Outcome
-from ledger.packing import pack_documents, pack_int8, pack_int8_or_null
+from exchange.sequencer.outcome import MovedBook, Outcome, Reversal
+from ledger.packing import Outbox, pack_documents, pack_int8, pack_int8_or_null
 
 _to_json = Encoder().encode
 
 
-def write_markets(cursor: Cursor[Any], outcome: Outcome, *, batch_no: int, now: datetime) -> None:
+def write_markets(outbox: Outbox, outcome: Outcome, *, batch_no: int, now: datetime) -> None:
     """The next number of each book that moved, with what moved."""
     if not outcome.moved_books:
         return
@@ -31,7 +30,7 @@ def write_markets(cursor: Cursor[Any], outcome: Outcome, *, batch_no: int, now: 
         each.contract.book_seq += 1
     live = [each.contract for each in moved]
     ids, seqs = pack_int8([each.id for each in live]), pack_int8([each.book_seq for each in live])
-    cursor.execute(
+    outbox.execute(
         _WRITE_MARKETS,
         [
             ids,
@@ -41,8 +40,8 @@ def write_markets(cursor: Cursor[Any], outcome: Outcome, *, batch_no: int, now: 
             pack_int8([each.traded_lots for each in live]),
         ],
     )
-    documents = pack_documents([_to_json(_delta(each, trades[each.contract.id])) for each in moved])
-    cursor.execute(_INSERT_DELTAS, [Int8(batch_no), now, ids, seqs, documents])
+    documents = pack_documents([_to_json(_delta(each, trades[each.contract.id], outcome.reversals)) for each in moved])
+    outbox.execute(_INSERT_DELTAS, [Int8(batch_no), now, ids, seqs, documents])
 
 
 _WRITE_MARKETS = """
@@ -58,15 +57,18 @@ _INSERT_DELTAS = """
 """
 
 
-def _delta(moved: MovedBook, fills: Iterable[FillRecord]) -> dict[str, list[Any]]:
-    """The levels that moved as they are now, best first, and what traded."""
+def _delta(moved: MovedBook, fills: Iterable[FillRecord], reversals: Sequence[Reversal]) -> dict[str, list[Any]]:
+    """The levels that moved as they are now, best first, what traded, and which trades were taken back, if any."""
     levels: dict[Side, list[tuple[int, int, int]]] = {Side.BUY: [], Side.SELL: []}
     for side, price_ticks in moved.levels:
         book = moved.contract.book.side(side)
         level = book.levels.get(price_ticks * book.sign)
         levels[side].append((price_ticks, 0, 0) if level is None else (price_ticks, level.lots, level.count))
-    return {
+    delta: dict[str, list[Any]] = {
         "bids": sorted(levels[Side.BUY], reverse=True),
         "asks": sorted(levels[Side.SELL]),
         "trades": [(fill.trade_no, fill.price_ticks, fill.lots, fill.taker_side) for fill in fills],
     }
+    if reversals:
+        delta["busted"] = [each.fill.trade_no for each in reversals if each.fill.contract_id == moved.contract.id]
+    return delta

@@ -57,6 +57,7 @@ def place(run: BatchRun, command: WaitingCommand) -> Answer:
     run.outcome.orders[order.order_id] = touched
     try:
         _admit(run, order, contract, expires_at)
+        _make_way(run, order, contract)
         events = engine.place(contract.book, order, collar=contract.collar())
         _require_taken(events)
     except DomainError as refusal:
@@ -87,6 +88,7 @@ def amend(run: BatchRun, command: WaitingCommand) -> Answer:
         if change.price_ticks != before.price_ticks or change.lots > before.lots:
             _require_may_trade(run, after, contract)
         run.funds.require(_further_holds(contract.terms, before, wanted, after, still_wanted))
+        _make_way(run, after, contract)
     events = engine.amend(contract.book, change, collar=contract.collar())
     _require_taken(events)
     fills = run.clear(contract, events)
@@ -241,6 +243,17 @@ def _require_may_trade(run: BatchRun, order: Order, contract: LiveContract) -> N
     rules.check_trading(contract.symbol, contract.state, contract.gate_open, contract.gate_close, run.now)
     if order.side is Side.SELL and (order.party_id, contract.product_id) not in run.qualified:
         raise not_qualified(order.party_id, contract.product_code)
+    run.funds.require_usable(contract.terms, order, run.market.house_id)
+
+
+def _make_way(run: BatchRun, order: Order, contract: LiveContract) -> None:
+    """Bids that the order would meet and whose buyers can take no tokens leave the book before it comes."""
+    if not run.funds.closed or order.side is Side.BUY:
+        return
+    met = [each.order for level in contract.book.bids.crossing_levels(order.price_ticks) for each in level]
+    for bid in met:
+        if contract.terms.entitlement(bid.party_id) in run.funds.closed:
+            run.clear(contract, engine.cancel(contract.book, bid.order_id, reason=CloseReason.ACCOUNT_CLOSED))
 
 
 def _further_holds(

@@ -75,3 +75,8 @@ class Outcome:
     state_reasons: dict[int, str] = field(default_factory=dict)  # why contracts are in the state they were moved to
     collar_halts: dict[int, OrderId] = field(default_factory=dict)  # whose order came to a contract's collar
     set_aside: dict[int, str] = field(default_factory=dict)  # why a command could not be processed, by its number
+
+    @property
+    def changes_contracts(self) -> bool:
+        """Whether something happened to a contract itself, beyond its book."""
+        return bool(self.reversals or self.cancelled or self.state_reasons or self.collar_halts)

@@ -13,10 +13,12 @@ from typing import Any
 
 import psycopg
 from django.db import connection
+from msgspec.json import decode as _from_json
+from psycopg.types.numeric import Int8
 
-from exchange.models import IntakeResult
 from exchange.sequencer.answers import Answer
 from exchange.sequencer.writer import RESULTS_CHANNEL
+from ledger.packing import packed_cursor
 
 POLL_SECONDS = 0.25
 LISTENER_IDLE_SECONDS = 30.0
@@ -25,8 +27,10 @@ RETRY_SECONDS = 0.5
 
 def find_result(seq: int) -> Answer | None:
     """The result of a command, if it has been decided."""
-    answer: Answer | None = IntakeResult.objects.filter(seq=seq).values_list("result", flat=True).first()
-    return answer
+    with packed_cursor() as cursor:  # planned each time: a plan that was made while the table was small would be kept
+        cursor.execute("SELECT result::text FROM exchange_intakeresult WHERE seq = %s", [Int8(seq)], prepare=False)
+        row = cursor.fetchone()
+    return None if row is None else _from_json(row[0])
 
 
 def await_result(seq: int, timeout_s: float = 5.0) -> Answer | None:

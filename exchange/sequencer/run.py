@@ -132,8 +132,9 @@ class BatchRun:
         elif type(event) is OrderAmended:
             touched = self.touch(event.after, event.lots_after)
             touched.order, touched.remaining_lots = event.after, event.lots_after
-            self._moved(contract, event.before)
-            self._moved(contract, event.after)
+            if touched.status is OrderStatus.OPEN:  # else it is new, and has not come to rest
+                self._moved(contract, event.before)
+                self._moved(contract, event.after)
         elif type(event) is MatchPrevented:
             self.outcome.prevented.append(event)
         elif type(event) is CollarReached:

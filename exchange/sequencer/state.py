@@ -37,6 +37,7 @@ from exchange.models import OPEN_STATES, Contract, ContractMarket, ContractState
 from exchange.models import Order as OrderRow
 from exchange.rows import contract_terms
 from exchange.sequencer.timers import read_next_due
+from ledger.chart import AccountKey
 from ledger.money import div_ceil
 from ledger.selectors.parties import get_house_id
 
@@ -92,13 +93,15 @@ class LiveContract:
 class Market:
     """One shard's contracts, read when the first command names them, and its open orders counted by party.
 
-    No timer is due before `next_due`. It may be early, when whatever was due then is gone; the tables know.
+    No timer is due before `next_due`. It may be early, when whatever was due then is gone; the tables know. `closed`
+    are the accounts of `read_closed_accounts`; None: read them again, somebody may have closed one.
     """
 
     house_id: int
     contracts: dict[int, LiveContract] = field(default_factory=dict)
     open_orders: Counter[int] = field(default_factory=Counter)
     next_due: datetime | None = None
+    closed: frozenset[AccountKey] | None = None
 
     def load(self, contract_ids: Iterable[int | None]) -> None:
         """Read the contracts that are not here yet, with their books."""

@@ -16,11 +16,8 @@ from exchange.models import Contract, Fill, FillReversal, IntakeKind
 from exchange.rows import standing_fills
 from exchange.sequencer.intake import WaitingCommand
 from exchange.sequencer.outcome import Outcome
-from ledger import journal
 from ledger.actions import record_action
-from ledger.chart import AccountKey, Role
 from ledger.money import Micros, Tokens
-from ledger.selectors.parties import get_house_id
 
 UNDOING = frozenset({IntakeKind.CANCEL_CONTRACT, IntakeKind.BUST_FILL})
 
@@ -29,14 +26,13 @@ UNDOING = frozenset({IntakeKind.CANCEL_CONTRACT, IntakeKind.BUST_FILL})
 class Undoable:
     """The fills that a command may take back, and what is true around them.
 
-    `last_price_ticks` is the last price that stands without them; `fees_micros` what the house can give back.
+    `last_price_ticks` is the last price that stands without them.
     """
 
     delivery_start: datetime
     delivery_end: datetime
     fills: tuple[FillRecord, ...]
     last_price_ticks: int | None
-    fees_micros: int
 
 
 def read_undoable(commands: Sequence[WaitingCommand]) -> Undoable | None:
@@ -46,7 +42,7 @@ def read_undoable(commands: Sequence[WaitingCommand]) -> Undoable | None:
     (command,) = commands
     if command.contract_id is None:
         raise BrokenInvariant(f"Command {command.seq} names no contract.")
-    contract = Contract.objects.select_related("product").get(id=command.contract_id)
+    contract = Contract.objects.get(id=command.contract_id)
     standing = standing_fills().filter(contract_id=contract.id)
     wanted, last_price_ticks = standing, None
     if command.kind is IntakeKind.BUST_FILL:
@@ -58,7 +54,6 @@ def read_undoable(commands: Sequence[WaitingCommand]) -> Undoable | None:
         delivery_end=contract.delivery_end,
         fills=tuple(_record(row) for row in wanted.order_by("id")),
         last_price_ticks=last_price_ticks,
-        fees_micros=_fees(contract.product.currency_id),
     )
 
 
@@ -87,12 +82,6 @@ def write_contract_life(outcome: Outcome, *, batch_no: int, now: datetime) -> No
             now=now,
             details={"order_id": order_id},
         )
-
-
-def _fees(currency_id: int) -> int:
-    key = AccountKey(get_house_id(), currency_id, Role.FEES)
-    account = journal.load_accounts([key]).get(key)
-    return 0 if account is None or account.available is None else account.available
 
 
 def _record(row: Fill) -> FillRecord:

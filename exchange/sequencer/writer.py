@@ -1,6 +1,6 @@
-"""A decided batch becomes rows: one statement a table, however many rows, and all of them in one journey.
+"""A decided batch becomes rows: one statement a table, however many rows.
 
-PostgreSQL works on what was sent while the rest is packed.
+PostgreSQL works on what was sent while the rest is packed, and while the next batch is decided.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from msgspec.json import Encoder
-from psycopg import Cursor
 from psycopg.types.numeric import Int2, Int8
 
 from exchange.clearing.drafts import SOURCE
@@ -27,15 +26,14 @@ from ledger import journal
 from ledger.chart import AccountKey
 from ledger.drafts import TransactionDraft
 from ledger.packing import (
+    Outbox,
     PackedArray,
-    one_pipeline,
     pack_documents,
     pack_int4,
     pack_int8,
     pack_int8_or_null,
     pack_texts,
     pack_texts_or_null,
-    packed_cursor,
 )
 
 RESULTS_CHANNEL = "exchange_results"
@@ -62,36 +60,40 @@ def write_batch(
     batch: Batch,
     drafts: Sequence[TransactionDraft],
     accounts: dict[AccountKey, journal.AccountState],
+    outbox: Outbox,
 ) -> journal.Head:
     """Orders, ledger, fills, market data, contracts, results, and how far the shard is; gives the head that follows.
 
     `accounts` are those that the writer remembers as of the head's version; they are moved on. Fills come after the
-    ledger's entries, against which their trigger compares them. Inside a pipeline nothing is waited for.
+    ledger's entries, against which their trigger compares them. Only what is rare waits for what went to `outbox`.
     """
     transaction = batch.head.last_transaction + 1 if drafts else None
-    _update_contracts(outcome)
-    with packed_cursor() as cursor, one_pipeline(cursor):
-        _insert_orders(cursor, [each for each in outcome.orders.values() if each.command is not None], batch.now)
-        _update_orders(cursor, [each for each in outcome.orders.values() if each.command is None], batch.now)
-        head = batch.head
-        if drafts:
-            head = journal.post_new(drafts, accounts, head, actor=SOURCE, now=batch.now)
-        _insert_fills(cursor, outcome.fills, batch)
-        _insert_prevented(cursor, outcome.prevented, batch)
-        _write_switches(cursor, outcome, batch)
-        write_markets(cursor, outcome, batch_no=batch.no, now=batch.now)
-        _insert_results(cursor, outcome.answers, batch.no)
-        _advance(cursor, batch, transaction)
-    write_contract_life(outcome, batch_no=batch.no, now=batch.now)
+    if outcome.moved_states:
+        outbox.settle()
+        _update_contracts(outcome)
+    _insert_orders(outbox, [each for each in outcome.orders.values() if each.command is not None], batch.now)
+    _update_orders(outbox, [each for each in outcome.orders.values() if each.command is None], batch.now)
+    head = batch.head
+    if drafts:
+        head = journal.post_new(drafts, accounts, head, outbox, actor=SOURCE, now=batch.now)
+    _insert_fills(outbox, outcome.fills, batch)
+    _insert_prevented(outbox, outcome.prevented, batch)
+    _write_switches(outbox, outcome, batch)
+    write_markets(outbox, outcome, batch_no=batch.no, now=batch.now)
+    _insert_results(outbox, outcome.answers, batch.no)
+    _advance(outbox, batch, transaction)
+    if outcome.changes_contracts:
+        outbox.settle()
+        write_contract_life(outcome, batch_no=batch.no, now=batch.now)
     return head
 
 
-def _insert_orders(cursor: Cursor[Any], placed: Sequence[TouchedOrder], now: datetime) -> None:
+def _insert_orders(outbox: Outbox, placed: Sequence[TouchedOrder], now: datetime) -> None:
     if not placed:
         return
     orders = [touched.order for touched in placed]
     commands = [touched.command for touched in placed if touched.command is not None]
-    cursor.execute(
+    outbox.execute(
         _INSERT_ORDERS,
         [
             pack_int8([order.order_id for order in orders]),
@@ -140,10 +142,10 @@ _INSERT_ORDERS = """
 """
 
 
-def _update_orders(cursor: Cursor[Any], changed: Sequence[TouchedOrder], now: datetime) -> None:
+def _update_orders(outbox: Outbox, changed: Sequence[TouchedOrder], now: datetime) -> None:
     if not changed:
         return
-    cursor.execute(
+    outbox.execute(
         _UPDATE_ORDERS,
         [
             now,
@@ -170,12 +172,12 @@ _UPDATE_ORDERS = """
 """
 
 
-def _insert_fills(cursor: Cursor[Any], fills: Sequence[FillRecord], batch: Batch) -> None:
+def _insert_fills(outbox: Outbox, fills: Sequence[FillRecord], batch: Batch) -> None:
     if not fills:
         return
     columns: list[PackedArray] = [pack_int8([getattr(fill, name) for fill in fills]) for name in _FILL_BIGINTS]
     columns += [pack_int4([getattr(fill, name) for fill in fills]) for name in _FILL_INTS]
-    cursor.execute(
+    outbox.execute(
         _INSERT_FILLS, [batch.now, Int8(batch.no), *columns, pack_texts([fill.taker_side for fill in fills])]
     )
 
@@ -195,10 +197,10 @@ _INSERT_FILLS = f"""
 """  # noqa: S608  # made of nothing but the columns' number
 
 
-def _insert_prevented(cursor: Cursor[Any], prevented: Sequence[MatchPrevented], batch: Batch) -> None:
+def _insert_prevented(outbox: Outbox, prevented: Sequence[MatchPrevented], batch: Batch) -> None:
     if not prevented:
         return
-    cursor.execute(
+    outbox.execute(
         """
         INSERT INTO exchange_preventedmatch (prevented_at, batch_no, contract_id, taker_order_id, maker_order_id,
                                              taker_party_id, maker_party_id, price_ticks, lots, how)
@@ -221,9 +223,9 @@ def _insert_prevented(cursor: Cursor[Any], prevented: Sequence[MatchPrevented], 
     )
 
 
-def _write_switches(cursor: Cursor[Any], outcome: Outcome, batch: Batch) -> None:
+def _write_switches(outbox: Outbox, outcome: Outcome, batch: Batch) -> None:
     for party_id, due_at in outcome.switches.items():
-        cursor.execute(
+        outbox.execute(
             """
             INSERT INTO exchange_deadmanswitch (shard, party_id, due_at)
             VALUES (%s::smallint, %s::bigint, %s::timestamptz)
@@ -246,19 +248,19 @@ def _update_contracts(outcome: Outcome) -> None:
         Contract.objects.filter(id=contract_id).update(state=live.state, **fixed)
 
 
-def _insert_results(cursor: Cursor[Any], answers: dict[int, Answer], batch_no: int) -> None:
+def _insert_results(outbox: Outbox, answers: dict[int, Answer], batch_no: int) -> None:
     if not answers:
         return
-    cursor.execute(
+    outbox.execute(
         "INSERT INTO exchange_intakeresult (batch_no, seq, result)"
         " SELECT %s::bigint, (%s::bigint[])[n], result FROM unnest(%s::jsonb[]) WITH ORDINALITY AS decided(result, n)",
         [Int8(batch_no), pack_int8(list(answers)), pack_documents([_to_json(answer) for answer in answers.values()])],
     )
 
 
-def _advance(cursor: Cursor[Any], batch: Batch, transaction: int | None) -> None:
+def _advance(outbox: Outbox, batch: Batch, transaction: int | None) -> None:
     """The batch's own row, the cursor, the counters, and the notice, which goes out with the COMMIT."""
-    cursor.execute(
+    outbox.execute(
         """
         INSERT INTO exchange_sequencerbatch (no, shard, epoch, first_seq, last_seq, ran_at, ledger_version,
                                              ledger_transaction)
@@ -275,14 +277,14 @@ def _advance(cursor: Cursor[Any], batch: Batch, transaction: int | None) -> None
             None if transaction is None else Int8(transaction),
         ],
     )
-    cursor.execute(
+    outbox.execute(
         "UPDATE exchange_sequencerstate SET cursor = %s::bigint, last_ran_at = %s::timestamptz"
         " WHERE shard = %s::smallint",
         [Int8(batch.last_seq), batch.now, Int2(batch.shard)],
     )
-    cursor.execute(
+    outbox.execute(
         "UPDATE exchange_exchangehead"
         " SET last_batch = %s::bigint, last_fill = %s::bigint, last_ran_at = %s::timestamptz",
         [Int8(batch.no), Int8(batch.last_fill), batch.now],
     )
-    cursor.execute(f"SELECT pg_notify('{RESULTS_CHANNEL}', %s::text)", [f"{batch.shard} {batch.last_seq}"])
+    outbox.execute(f"SELECT pg_notify('{RESULTS_CHANNEL}', %s::text)", [f"{batch.shard} {batch.last_seq}"])

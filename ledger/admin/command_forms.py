@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
+from django.forms.forms import DeclarativeFieldsMetaclass
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -40,7 +41,11 @@ class Done:
     secret: str = ""
 
 
-class CommandForm(forms.Form):
+class _AbstractForms(ABCMeta, DeclarativeFieldsMetaclass):
+    """Forms that lack a method which their kind calls for cannot be made."""
+
+
+class CommandForm(forms.Form, metaclass=_AbstractForms):
     """A form that becomes one command. `access` is the caller's, `now` the time the command runs under."""
 
     title: ClassVar[str]
@@ -113,7 +118,8 @@ def command_page(
     """Show a command's form, run it when it is posted, and go on to what it did."""
     data = request.POST if request.method == "POST" else None
     # What an address or a form not yet sent brings along stands in the fields, and is only tried out.
-    form = form_class(data, initial=request.GET.dict(), access=access_of(request), now=get_clock().now(), **options)
+    access, now = access_of(request), get_clock().now()
+    form = form_class(data, request.FILES or None, initial=request.GET.dict(), access=access, now=now, **options)
     if data is not None:
         done = form.perform()
         if done is not None and done.secret:
@@ -166,6 +172,12 @@ def paragraph_field(label: str, *, help_text: str = "", required: bool = True, r
     """Several lines of text."""
     widget = UnfoldAdminTextareaWidget(attrs={"rows": str(rows)})
     return forms.CharField(label=label, help_text=help_text, required=required, widget=widget)
+
+
+def file_field(label: str, *, help_text: str = "", required: bool = True) -> forms.FileField:
+    """A file that comes along."""
+    widget = forms.FileInput(attrs={"class": " ".join(INPUT_CLASSES)})
+    return forms.FileField(label=label, help_text=help_text, required=required, widget=widget)
 
 
 def moment_field(label: str, *, help_text: str = "In UTC.") -> forms.DateTimeField:

@@ -18,7 +18,7 @@ from ledger.admin.command_forms import (
 )
 from ledger.models import ApiKey, MembershipRole, Party, PartyKind, User
 from ledger.parties.commands import add_member, register_party
-from ledger.parties.keys import Scope, issue_key, revoke_key
+from ledger.parties.keys import PARTY_SCOPES, Scope, issue_key, revoke_key
 
 
 class RegisterPartyForm(CommandForm):
@@ -80,6 +80,14 @@ class AddMemberForm(CommandForm):
         return Done(f"{user} now acts for {party}.", reverse("admin:ledger_user_change", args=(user.pk,)))
 
 
+SCOPE_MEANS = {
+    Scope.READ: "own rows",
+    Scope.TRADE: "place, amend and cancel orders",
+    Scope.METER: "report usage",
+    Scope.AUDIT: "read everything",
+}
+
+
 class IssueKeyForm(CommandForm):
     title = "Issue an API key"
     intro = "The key is shown once, on the next page. Only a hash of it is kept."
@@ -87,15 +95,14 @@ class IssueKeyForm(CommandForm):
 
     label = text_field("Label", help_text="What it is for; people see it in the list of keys.", max_length=80)
     scopes = forms.MultipleChoiceField(
-        label="Scopes",
-        choices=[(scope.value, scope.value) for scope in Scope],
-        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-        help_text="read: own rows; trade: place and cancel orders; meter: report usage; audit: read everything.",
+        label="Scopes", widget=UnfoldAdminCheckboxSelectMultipleWidget(), help_text="Those that its party can use."
     )
 
     def __init__(self, *arguments: Any, party: Party, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.party = party
+        usable = PARTY_SCOPES[PartyKind(party.kind)]
+        self.choose_from("scopes", [(each.value, f"{each}: {SCOPE_MEANS[each]}") for each in Scope if each in usable])
 
     def act(self) -> Done:
         scopes = [Scope(scope) for scope in self.cleaned_data["scopes"]]

@@ -9,16 +9,15 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from ledger.errors import NotAuthenticated
-from ledger.models import ApiKey, Party, PartyKind
-from ledger.parties.keys import Scope, authenticate
+from ledger.models import ApiKey, Party
+from ledger.parties.keys import Scope, authenticate, scopes_of
 
 CHALLENGE = 'Bearer realm="tokenbourse"'
-_AUDITING_KINDS = frozenset({PartyKind.AUDITOR, PartyKind.HOUSE})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The party behind a request, the scopes of its key, and the actor name recorded with what it does."""
+    """The party behind a request, what its key is good for, and the actor name recorded with what it does."""
 
     key: ApiKey
     is_authenticated: ClassVar[bool] = True
@@ -36,13 +35,12 @@ class Caller:
         return f"key:{self.key.prefix}"
 
     @property
-    def scopes(self) -> frozenset[str]:
-        return frozenset(self.key.scopes)
+    def scopes(self) -> frozenset[Scope]:
+        return scopes_of(self.key)
 
     @property
     def reads_everything(self) -> bool:
-        """An auditing party's key with the scope for it; the scope alone is not enough."""
-        return Scope.AUDIT in self.scopes and self.party.kind in _AUDITING_KINDS
+        return Scope.AUDIT in self.scopes
 
     @property
     def readable_parties(self) -> list[int] | None:

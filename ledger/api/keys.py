@@ -9,7 +9,7 @@ from ledger.api.authentication import Caller
 from ledger.api.errors import KeyNotFound
 from ledger.errors import NotAllowed
 from ledger.models import ApiKey
-from ledger.parties.keys import IssuedKey, Scope, issue_key, revoke_key
+from ledger.parties.keys import IssuedKey, Scope, issue_key, revoke_key, scopes_of
 
 
 def list_own_keys(caller: Caller) -> list[ApiKey]:
@@ -18,7 +18,7 @@ def list_own_keys(caller: Caller) -> list[ApiKey]:
 
 
 def issue_own_key(caller: Caller, *, label: str, scopes: Iterable[str], now: datetime) -> IssuedKey:
-    """Issue a key for the caller's party. Raises `NotAllowed` for a scope that the calling key lacks."""
+    """Issue a key for the caller's party. Raises `NotAllowed` for a scope that the calling key is not good for."""
     wanted = [Scope(scope) for scope in scopes]
     _require_within(caller, wanted)
     return issue_key(caller.party, label, wanted, actor=caller.actor, now=now)
@@ -29,7 +29,7 @@ def revoke_own_key(caller: Caller, prefix: str, *, now: datetime) -> ApiKey:
     key = ApiKey.objects.filter(party_id=caller.party_id, prefix=prefix).first()
     if key is None:
         raise KeyNotFound("Your party has no key with this prefix.", prefix=prefix)
-    _require_within(caller, key.scopes)
+    _require_within(caller, scopes_of(key))
     revoke_key(key, actor=caller.actor, now=now)
     key.refresh_from_db()
     return key

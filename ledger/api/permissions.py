@@ -8,15 +8,10 @@ from rest_framework.views import APIView
 
 from ledger.api.authentication import caller_of
 from ledger.errors import NotAllowed
-from ledger.models import PartyKind
-from ledger.parties.keys import Scope
 
 
 class HasScope(BasePermission):
-    """Refuses a caller whose key has none of the scopes in `view.scopes[method]`; HEAD is as GET.
-
-    What needs the scope to trade and nothing less is for buyers, whatever a key says.
-    """
+    """Refuses a caller whose key has none of the scopes in `view.scopes[method]`; HEAD is as GET."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         caller = caller_of(request)
@@ -28,6 +23,4 @@ class HasScope(BasePermission):
                 required_scopes=list(needed),
                 key_scopes=sorted(caller.scopes),
             )
-        if needed == (Scope.TRADE,) and caller.party.kind != PartyKind.BUYER:
-            raise NotAllowed("Only buyers trade by key. A provider sells through its offers.")
         return True

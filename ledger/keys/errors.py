@@ -10,3 +10,10 @@ class SigningKeyState(DomainError):
 
     code = "signing_key_state"
     category = Category.CONFLICT
+
+
+class SigningTokenUnavailable(DomainError):
+    """The PKCS#11 token that keeps a signing key cannot be used; the message says why. It is tried again."""
+
+    code = "signing_token_unavailable"
+    category = Category.BUSY

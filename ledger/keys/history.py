@@ -8,6 +8,7 @@ batch that made it current up to, and without, the batch that retired it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from ledger import journal
@@ -25,11 +26,20 @@ def record_states(changes: Sequence[tuple[str, KeyState]], *, actor: str, now: d
     journal.post(drafts, actor=actor, now=now)
 
 
-def batches_of_changes(kids: Iterable[str]) -> dict[tuple[str, KeyState], int]:
-    """The number of the batch that recorded each (kid, state) of these keys.
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """When a key came into a state: the batch that recorded it, and the time."""
+
+    batch_no: int
+    at: datetime
+
+
+def changes_of(kids: Iterable[str]) -> dict[tuple[str, KeyState], KeyChange]:
+    """When each of these keys came into each of its states, by (kid, state).
 
     What else has found its way into the journal under this source is not looked at; the audit tells of it.
     """
     changes = {f"{kid}/{state.value}": (kid, state) for kid in kids for state in KeyState}
     rows = Transaction.objects.filter(source=SOURCE, kind=KIND, reference__in=changes)
-    return {changes[reference]: batch_no for reference, batch_no in rows.values_list("reference", "batch_no")}
+    found = rows.values_list("reference", "batch_no", "effective_at")
+    return {changes[reference]: KeyChange(batch_no, at) for reference, batch_no, at in found}

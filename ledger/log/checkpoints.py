@@ -14,9 +14,9 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ledger.errors import NotFound
-from ledger.keys.ring import current_signing_key, public_keys
+from ledger.keys.ring import current_signer, public_keys
 from ledger.log.errors import LogInconsistent
-from ledger.log.note import MalformedNote, checkpoint_text, sign_note, verify_note
+from ledger.log.note import MalformedNote, checkpoint_text, sign_note_with, verify_note
 from ledger.log.tree import extend_tree, lock_log, with_nodes
 from ledger.merkle import Read, inclusion_path, root_of, verify_inclusion
 from ledger.models import Checkpoint
@@ -40,9 +40,9 @@ def publish_checkpoint(*, now: datetime, progress: Callable[[int, int], None] | 
                 return last
         extend_tree(0 if last is None else last.size, size, progress)
         root = with_nodes(lambda read: root_of(size, read))
-        _, private_key = current_signing_key()
-        origin = settings.LEDGER_ORIGIN
-        note = sign_note(checkpoint_text(origin, size, root), origin, private_key)
+        signer, origin = current_signer(), settings.LEDGER_ORIGIN
+        public = signer.public_key.public_bytes_raw()
+        note = sign_note_with(signer.sign, checkpoint_text(origin, size, root), origin, public)
         return Checkpoint.objects.create(size=size, root=root, note=note, signed_at=now)
 
 

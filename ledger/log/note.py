@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -61,7 +62,12 @@ def verifier_key(name: str, public: bytes) -> str:
 
 def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
     """The signed note: the text, an empty line, one signature line."""
-    signature = key_id(name, private_key.public_key().public_bytes_raw()) + private_key.sign(text.encode())
+    return sign_note_with(private_key.sign, text, name, private_key.public_key().public_bytes_raw())
+
+
+def sign_note_with(sign: Callable[[bytes], bytes], text: str, name: str, public: bytes) -> str:
+    """The same with the key (its public part: 32 bytes) that `sign` signs with, wherever it is."""
+    signature = key_id(name, public) + sign(text.encode())
     return f"{text}\n— {name} {base64.b64encode(signature).decode()}\n"
 
 

@@ -15,12 +15,20 @@ class KeyState(models.TextChoices):
     REVOKED = "revoked"
 
 
+class KeyCustody(models.TextChoices):
+    DATABASE = "database"  # encrypted, in the key's own row
+    PKCS11 = "pkcs11"  # in a token that signs; `label` finds it there
+
+
 class SigningKey(models.Model):
-    """An Ed25519 key of the house. The private part is encrypted at rest; public parts stay published for ever."""
+    """An Ed25519 key of the house. The private part is encrypted at rest, or in a PKCS#11 token and then empty here;
+    public parts stay published for ever."""
 
     kid = models.CharField(max_length=64, primary_key=True)
     public_jwk = models.JSONField()
     private_key_encrypted = models.BinaryField()
+    custody = models.CharField(max_length=8, choices=KeyCustody, default=KeyCustody.DATABASE)
+    label = models.CharField(max_length=80, default="", blank=True)
     state = models.CharField(max_length=8, choices=KeyState)
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True)
@@ -31,6 +39,11 @@ class SigningKey(models.Model):
                 name="signing_key_one_current", fields=["state"], condition=Q(state=KeyState.CURRENT)
             ),
             models.CheckConstraint(name="signing_key_state_known", condition=Q(state__in=KeyState.values)),
+            models.CheckConstraint(
+                name="signing_key_somewhere",
+                condition=(Q(custody=KeyCustody.DATABASE, label="") & ~Q(private_key_encrypted=b""))
+                | (Q(custody=KeyCustody.PKCS11, private_key_encrypted=b"") & ~Q(label="")),
+            ),
         ]
 
     def __str__(self) -> str:

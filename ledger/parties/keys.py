@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,16 +19,26 @@ from django.db import transaction
 
 from ledger.actions import record_action
 from ledger.errors import InvalidAmount, NotAuthenticated
-from ledger.models import ApiKey, Party
+from ledger.models import ApiKey, Party, PartyKind
 
 _KEY_TEXT = re.compile(r"tb_([0-9a-f]{12})_([0-9a-f]{64})", re.ASCII)
 
 
 class Scope(StrEnum):
-    READ = "read"
-    TRADE = "trade"
-    METER = "meter"
-    AUDIT = "audit"
+    READ = "read"  # own rows
+    TRADE = "trade"  # place, amend and cancel orders
+    METER = "meter"  # report usage
+    AUDIT = "audit"  # everybody's rows
+
+
+# Providers sell through their offers, so nobody but a buyer trades by key; the house may run a gateway's meter.
+PARTY_SCOPES: Mapping[PartyKind, frozenset[Scope]] = {
+    PartyKind.PROVIDER: frozenset({Scope.READ, Scope.METER}),
+    PartyKind.BUYER: frozenset({Scope.READ, Scope.TRADE, Scope.METER}),
+    PartyKind.BENEFICIARY: frozenset({Scope.READ}),
+    PartyKind.HOUSE: frozenset({Scope.READ, Scope.METER, Scope.AUDIT}),
+    PartyKind.AUDITOR: frozenset({Scope.READ, Scope.AUDIT}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +59,11 @@ def issue_key(
     now: datetime,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> IssuedKey:
-    """Make a key for a party. Raises `InvalidAmount` for an empty or unknown scope list."""
-    wanted = sorted(set(scopes))
-    if not wanted or any(scope not in set(Scope) for scope in wanted):
-        raise InvalidAmount("Give at least one scope of read, trade, meter, audit.", field="scopes")
+    """Make a key for a party. Raises `InvalidAmount` for no scopes, and for one that its kind of party cannot use."""
+    wanted, usable = sorted(set(scopes)), PARTY_SCOPES[PartyKind(party.kind)]
+    if not wanted or not usable.issuperset(wanted):
+        known = ", ".join(sorted(usable))
+        raise InvalidAmount(f"Give {party.code}'s key at least one scope of {known}.", field="scopes")
     prefix, secret = entropy(6).hex(), entropy(32).hex()
     key = ApiKey.objects.create(
         party=party,
@@ -72,6 +83,11 @@ def revoke_key(key: ApiKey, *, actor: str, now: datetime) -> None:
     """Revoke a key at once. A second call changes nothing."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now):
         record_action(actor=actor, action="revoke_key", subject=f"key:{key.prefix}", now=now)
+
+
+def scopes_of(key: ApiKey) -> frozenset[Scope]:
+    """What a key is good for: of the scopes that it was issued with, those that its party can use."""
+    return PARTY_SCOPES[PartyKind(key.party.kind)].intersection(key.scopes)
 
 
 def authenticate(text: str) -> ApiKey:

@@ -65,10 +65,12 @@ def permille(number: int) -> str:
 
 
 @register.filter
-def thousandths(number: int) -> str:
-    """1500 -> "1.5", 4000 -> "4"."""
-    whole, rest = divmod(number, 1000)
-    return f"{whole}.{rest:03d}".rstrip("0") if rest else str(whole)
+def thousandths(number: int | str | None) -> str:
+    """1500 -> "1.5", 4000 -> "4", 1234000 -> "1,234"; also of an integer string."""
+    if number is None or number == "":
+        return ""
+    whole, rest = divmod(int(number), 1000)
+    return f"{whole:,}.{rest:03d}".rstrip("0") if rest else f"{whole:,}"
 
 
 @register.filter

@@ -13,10 +13,11 @@ from itertools import islice
 from exchange.sequencer.intake import Submission, submit
 from exchange.sequencer.results import await_result
 from tests.bench.exchange.flow import Drawn, Flow
-from tests.bench.exchange.process import running, running_sequencer
+from tests.bench.exchange.process import running_sequencer
 from tests.bench.exchange.world import ACTOR, World, open_world, steps
 from tests.bench.figures import Figure, measured, percentile
 from tests.bench.parts import Bench, BenchFailed
+from tests.bench.process import running
 
 PATIENCE_SECONDS = 60
 

@@ -11,10 +11,11 @@ from django.db import connections
 from exchange.models import IntakeKind
 from exchange.sequencer.intake import Submission, submit_all
 from exchange.sequencer.results import await_results
-from tests.bench.exchange.process import MIB, running_sequencer
+from tests.bench.exchange.process import running_sequencer
 from tests.bench.exchange.world import ACTOR, MID_TICKS, World, open_world, steps
 from tests.bench.figures import Figure, measured
 from tests.bench.parts import Bench, BenchFailed, Database
+from tests.bench.process import MIB
 
 PATIENCE_SECONDS = 120
 DEPTH_TICKS = 400  # on each side

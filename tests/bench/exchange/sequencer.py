@@ -7,7 +7,6 @@ last long enough for checkpoints and autovacuum to be in them.
 
 from __future__ import annotations
 
-import gc
 import random
 import threading
 import time
@@ -18,12 +17,14 @@ from dataclasses import dataclass
 from config.demo.display import Advance
 from exchange.sequencer.loop import Sequencer
 from ledger.clock import get_clock
+from tests.bench import copying
 from tests.bench.exchange import copy_floor
 from tests.bench.exchange.flow import Drawn, Flow, fill_line
 from tests.bench.exchange.orm import NaiveExchange
 from tests.bench.exchange.world import World, open_world, steps
 from tests.bench.figures import Figure, compared, measured, percentile
 from tests.bench.parts import Bench
+from tests.bench.process import collector_resting
 
 COMMANDS_A_SECOND = "commands/s"
 
@@ -78,15 +79,17 @@ class _Rounds:
         sizes, note = self._sizes, self._measured
         fill_line(self._line, sizes.commands)
         before = copy_floor.last_batch()
-        batches = self._decide()
-        seconds = sum(batches)
+        steps_taken = self._decide()
+        seconds = sum(steps_taken)
         written = copy_floor.written_after(before)
         note["sequencer"].append(sizes.commands / seconds)
-        note["copy"].append(sizes.commands / copy_floor.copy_seconds(written))
+        with collector_resting():
+            note["copy"].append(sizes.commands / copying.copy_seconds(written))
+            note["packed copy"].append(sizes.commands / copying.copy_seconds(written, packed_before=True))
         naive = [self._run_naive(next(self._naive_line)) for _ in range(sizes.naive)]
         note["naive"].append(len(naive) / sum(naive))
         for percent in (50, 99):
-            note[f"batch p{percent}"].append(percentile(batches, percent) * 1_000)
+            note[f"transaction p{percent}"].append(percentile(steps_taken, percent) * 1_000)
             note[f"naive p{percent}"].append(percentile(naive, percent) * 1_000)
         self.worked += seconds
         self.rounds += 1
@@ -95,29 +98,25 @@ class _Rounds:
     def figures(self) -> list[Figure]:
         m = self._measured
         naive = "one ORM transaction a command, select_for_update on the contract, no triggers"
-        copy = "binary COPY of the inserted rows of all tables, primary keys only, the same batches, packed before"
+        copy = "binary COPY of the inserted rows of all tables, primary keys only, the same batches"
         return [
             measured("sequencer.orders_per_s", COMMANDS_A_SECOND, m["sequencer"], m["naive"], naive),
             compared("sequencer.vs_naive_orm", m["sequencer"], m["naive"], naive),
             compared("sequencer.vs_copy_floor", m["sequencer"], m["copy"], copy),
-            measured("sequencer.batch_p50_ms", "ms", m["batch p50"], m["naive p50"], naive),
-            measured("sequencer.batch_p99_ms", "ms", m["batch p99"], m["naive p99"], naive),
+            compared("sequencer.vs_packed_copy_floor", m["sequencer"], m["packed copy"], f"{copy}, packed before"),
+            measured("sequencer.transaction_p50_ms", "ms", m["transaction p50"], m["naive p50"], naive),
+            measured("sequencer.transaction_p99_ms", "ms", m["transaction p99"], m["naive p99"], naive),
         ]
 
     def _decide(self) -> list[float]:
-        """Seconds of each batch until nothing waits. The collector rests, as in the sequencer's own process."""
-        gc.collect()
-        gc.freeze()
-        gc.disable()
+        """Seconds of each transaction until nothing waits."""
         seconds: list[float] = []
-        try:
+        with collector_resting():
             while True:
                 started = time.perf_counter()
                 if not self._sequencer.step():
                     return seconds
                 seconds.append(time.perf_counter() - started)
-        finally:
-            gc.enable()
 
     def _run_naive(self, drawn: Drawn) -> float:
         started = time.perf_counter()

@@ -18,43 +18,24 @@ from config.demo.display import Advance
 from exchange.commands.list_contract import ListContract, list_contract
 from exchange.commands.list_product import ListProduct, list_product
 from exchange.models import Contract, ContractState, Qualification
-from exchange.terms import ModelBuild, ProductTerms, ServiceClass
 from ledger import journal
 from ledger.chart import AccountKey, AssetKind, Role
 from ledger.drafts import Leg, TransactionDraft
 from ledger.models import Asset, Party, PartyKind
+from tests.product_terms import TERMS
 
 T = TypeVar("T")
 
 ACTOR = "bench"
 CODE = "BENCH-MODEL.CN-EAST.STD"
 HOUR = timedelta(hours=1)
-LOT_TOKENS = 100_000
+LOT_TOKENS = TERMS.lot_tokens
 MID_TICKS = 500
 FUNDS = 10**15  # micros of every party
 CAPACITY = 10**14  # contract tokens of every provider in every contract
 AT_ONCE = 20_000
 LEGS_A_DRAFT = 500
 DRAFTS_A_BATCH = 20
-TERMS = ProductTerms(
-    model=ModelBuild("bench-model", "fp8", 131_072, "bench"),
-    region="cn-east",
-    service_class=ServiceClass("standard", 2_000, 30, 995_000),
-    weights={"input_uncached": 1_000, "input_cache_read": 100, "output_visible": 4_000},
-    lot_tokens=LOT_TOKENS,
-    max_request_tokens=LOT_TOKENS,
-    tick_micros=10_000,
-    currency="CNY",
-    take_or_pay_permille=600,
-    damages_permille=500,
-    damages_cap_permille=1_000,
-    burst_permille=1_500,
-    refused_output_tokens=500,
-    buyer_fee_ppm=2_000,
-    provider_fee_ppm=3_000,
-    tax_category="standard",
-    tax_rate_permille=60,
-)
 
 
 @dataclass(frozen=True, slots=True)

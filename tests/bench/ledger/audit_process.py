@@ -9,17 +9,10 @@ and findings, and how many MiB the process held at most.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 
-import psutil
-
-LOOKS_SECONDS = 0.01
-MIB = 2**20
+from tests.bench.process import ask_module, watched_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +27,7 @@ class AuditOutcome:
 
 def audit_elsewhere(database_url: str) -> AuditOutcome:
     """Run this module on a database. Raises `CalledProcessError` when it fails."""
-    environment = os.environ | {"DATABASE_URL": database_url}
-    environment.pop("DATABASE_OWNER_URL", None)
-    command = [sys.executable, "-m", "tests.bench.ledger.audit_process"]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return AuditOutcome(**json.loads(done.stdout.splitlines()[-1]))
+    return AuditOutcome(**ask_module("tests.bench.ledger.audit_process", database_url))
 
 
 def audit_here() -> AuditOutcome:
@@ -50,23 +39,10 @@ def audit_here() -> AuditOutcome:
     from ledger.clock import get_clock
     from ledger.models import AuditScope
 
-    peak, done = [0], threading.Event()
-    process = psutil.Process()
-
-    def watch() -> None:
-        while not done.wait(LOOKS_SECONDS):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with watched_memory() as peak_mib:
         started = time.perf_counter()
         report = run_audit(AuditScope.FULL, actor="bench", clock=get_clock())
-        seconds = time.perf_counter() - started
-    finally:
-        done.set()
-        watcher.join()
-    return AuditOutcome(seconds, report.entries, report.found, peak[0] / MIB)
+        return AuditOutcome(time.perf_counter() - started, report.entries, report.found, peak_mib())
 
 
 if __name__ == "__main__":

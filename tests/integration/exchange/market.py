@@ -19,41 +19,22 @@ from exchange.matching.types import Side, TimeInForce
 from exchange.models import Contract, Product
 from exchange.sequencer.loop import drain
 from exchange.sequencer.results import find_result
-from exchange.terms import ModelBuild, ProductTerms, ServiceClass
 from ledger.chart import AccountKey, Role
 from ledger.journal import AccountState, load_accounts
 from ledger.models import Asset, Party, PartyKind
 from ledger.parties.commands import register_currency, register_party
+from tests import product_terms
 from tests.two_operators import deposit
 
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
 START = datetime(2026, 12, 1, 14, tzinfo=UTC)
 HOUR = 3_600
-LOT = 100_000
+TERMS = product_terms.TERMS
+LOT = TERMS.lot_tokens
 LOTS_OF_SITE = 360  # 10,000 tokens/s for an hour
 ACTOR = "tests"
 CODE = "QWEN3-235B.CN-EAST.STD"
 SYMBOL = "QWEN3-235B.CN-EAST.STD@20261201T14/1H"
-
-TERMS = ProductTerms(
-    model=ModelBuild("Qwen3-235B-A22B", "fp8", 131_072, "qwen3"),
-    region="cn-east",
-    service_class=ServiceClass("standard", 2_000, 30, 995_000),
-    weights={"input_uncached": 1_000, "input_cache_read": 100, "output_visible": 4_000},
-    lot_tokens=LOT,
-    max_request_tokens=LOT,
-    tick_micros=10_000,
-    currency="CNY",
-    take_or_pay_permille=600,
-    damages_permille=500,
-    damages_cap_permille=1_000,
-    burst_permille=1_500,
-    refused_output_tokens=500,
-    buyer_fee_ppm=2_000,
-    provider_fee_ppm=3_000,
-    tax_category="standard",
-    tax_rate_permille=60,
-)
 
 
 @dataclass(slots=True)
@@ -94,6 +75,10 @@ class Market:
     def seller(self, code: str) -> Party:
         """A qualified provider with money for bonds, without a site."""
         party = self.party(code, PartyKind.PROVIDER, 1_000_000_000)
+        self.qualify(party)
+        return party
+
+    def qualify(self, party: Party) -> None:
         command = QualifyProvider(
             provider_id=party.id,
             product_code=CODE,
@@ -105,7 +90,6 @@ class Market:
             valid_until=NOW + timedelta(days=30),
         )
         qualify_provider(command, actor=ACTOR, now=NOW)
-        return party
 
     def party(self, code: str, kind: PartyKind = PartyKind.BUYER, micros: int = 100_000_000) -> Party:
         party = register_party(code, code, kind, actor=ACTOR, now=NOW)

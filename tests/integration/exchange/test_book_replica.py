@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from exchange.commands.cancel_order import CancelOrder, cancel_order
 from exchange.errors import BookSnapshotNeeded, OrderNotFound
-from exchange.market_data.replica import Level, Replica, delta_of_rows
-from exchange.models import BookDelta, ContractMarket, Fill, Order
+from exchange.market_data.replica import Level, Replica, Trade, delta_of_rows
+from exchange.models import BookDelta, ContractMarket, DecisionKind, Fill, Order
 from exchange.selectors.book_deltas import list_deltas
 from exchange.selectors.market import BookView, get_book
 from exchange.selectors.quotes import Quote, best_quotes
 from tests.integration.exchange.market import ACTOR, NOW, SYMBOL, Market
+from tests.two_operators import decide
 
 STEPS = 120
 WHOLE = 10_000
@@ -76,17 +78,20 @@ def test_changes_tell_of_every_trade_and_come_in_pages(market: Market) -> None:
     print(f"seed {seed}")
     trade_at_random(market, random.Random(seed))
     book = get_book(SYMBOL, WHOLE)
-    copy, trades = Replica(), []
+    copy = Replica()
+    trades: list[tuple[int, int, int, str]] = []
     while copy.sequence < book.book_seq:
         page = list_deltas(SYMBOL, after=copy.sequence, limit=7)
         assert page.book_seq == book.book_seq
         assert 0 < len(page.deltas) <= 7
         for delta in page.deltas:
-            rows = {
+            rows: dict[str, list[Any]] = {
                 side: [[x.price_ticks, x.lots, x.orders] for x in getattr(delta, side)] for side in ("bids", "asks")
             }
+            rows["trades"] = [(each.trade_no, each.price_ticks, each.lots, each.taker_side) for each in delta.trades]
             assert copy.apply(delta_of_rows(delta.sequence, rows))
-            trades += [(each.trade_no, each.price_ticks, each.lots, each.taker_side) for each in delta.trades]
+            assert delta.busted == ()
+            trades += rows["trades"]
     assert copy == replica(book)
     fills = Fill.objects.order_by("trade_no").values_list("trade_no", "price_ticks", "lots", "taker_side")
     assert trades == list(fills)
@@ -96,6 +101,46 @@ def test_changes_tell_of_every_trade_and_come_in_pages(market: Market) -> None:
         assert quote == (Quote(side[0].price_ticks, side[0].lots) if side else None)
     assert quotes.book_seq == book.book_seq
     assert quotes.asked_lots == sum(level.lots for level in book.asks)
+
+
+def test_a_change_names_the_trades_it_takes_back(market: Market) -> None:
+    buyer = market.party("buyer-1")
+    market.offer(3, 400)
+    market.offer(10, 410)
+    market.buy(buyer, 5, 410)
+    followed = replica(get_book(SYMBOL, WHOLE))
+    assert followed.trades == {}
+    market.buy(buyer, 1, 410)
+    kept, busted = Fill.objects.get(price_ticks=400), Fill.objects.get(price_ticks=410, lots=2)
+    copy = Replica()
+    _follow(copy)
+    assert copy.trades == {1: Trade(1, 400, 3), 2: Trade(2, 410, 2), 3: Trade(3, 410, 1)}
+    before = get_book(SYMBOL, WHOLE)
+    market.results(decide(DecisionKind.BUST_FILL, str(busted.id), now=NOW))
+    (delta,) = list_deltas(SYMBOL, after=before.book_seq, limit=10).deltas
+    assert (delta.bids, delta.asks, delta.trades, delta.busted) == ((), (), (), (busted.trade_no,))
+    for follower, left in ((copy, {kept.trade_no, 3}), (followed, {3})):
+        _follow(follower)
+        assert set(follower.trades) == left
+        assert follower == replica(get_book(SYMBOL, WHOLE))
+
+
+def test_a_cancelled_contract_names_them_all(market: Market) -> None:
+    market.offer(3, 400)
+    for lots in (1, 2):
+        market.buy(market.party(f"buyer-{lots}"), lots, 400)
+    copy = Replica()
+    _follow(copy)
+    assert set(copy.trades) == {1, 2}
+    market.results(decide(DecisionKind.CANCEL_CONTRACT, SYMBOL, now=NOW))
+    _follow(copy)
+    assert copy.trades == {}
+
+
+def _follow(copy: Replica) -> None:
+    """Apply what came since."""
+    for row in BookDelta.objects.filter(seq__gt=copy.sequence).order_by("seq"):
+        copy.apply(delta_of_rows(row.seq, row.content))
 
 
 def test_a_change_that_is_not_kept_needs_a_snapshot(market: Market) -> None:

@@ -15,11 +15,11 @@ from django.db import transaction
 
 from exchange.market_data.intervals import Interval
 from exchange.market_data.rollup import roll_up, roll_up_step
-from exchange.models import Candle, CandleCursor, Contract, Fill, FillReversal, IntakeKind
+from exchange.models import Candle, CandleCursor, Contract, DecisionKind, Fill, FillReversal
 from exchange.selectors.candles import CandlesView, get_statistics, list_candles
-from exchange.sequencer.intake import Submission, submit
 from tests.conftest import DatabaseUrls
-from tests.integration.exchange.market import ACTOR, HOUR, LOT, NOW, START, Market
+from tests.integration.exchange.market import HOUR, LOT, NOW, START, Market
+from tests.two_operators import decide
 
 FAR = START + timedelta(days=3)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -114,8 +114,7 @@ def check_everything_stored(contract: Contract) -> None:
 
 
 def take_back(market: Market, fill: Fill) -> None:
-    command = Submission(IntakeKind.BUST_FILL, fill.contract_id, ACTOR, {"fill_id": fill.id, "reason": "tests"})
-    (result,) = market.results([submit(command, now=market.clock.at).seq])
+    (result,) = market.results(decide(DecisionKind.BUST_FILL, str(fill.id), now=market.clock.at))
     assert result["status"] == "accepted", result
 
 
@@ -152,8 +151,7 @@ def test_candles_and_statistics_are_what_a_count_over_all_fills_says(market: Mar
     roll_up()
     check_everything_shown(far, market.clock.at)
     check_everything_stored(far)
-    command = Submission(IntakeKind.CANCEL_CONTRACT, far.id, ACTOR, {"reason": "tests"})
-    (result,) = market.results([submit(command, now=market.clock.at).seq])
+    (result,) = market.results(decide(DecisionKind.CANCEL_CONTRACT, far.symbol, now=market.clock.at))
     assert result["status"] == "accepted", result
     check_everything_shown(far, market.clock.at)
     roll_up()

@@ -14,7 +14,7 @@ from exchange.commands.declare_capacity import DeclareCapacity, declare_capacity
 from exchange.commands.list_due_windows import list_due_windows
 from exchange.commands.set_listing_rule import SetListingRule, pause_listing_rule, set_listing_rule
 from exchange.errors import InvalidTerms, InvalidWindow, UnknownProduct
-from exchange.models import Contract, ContractState, ListingRule
+from exchange.models import Contract, ContractState, DecisionKind, ListingRule
 from exchange.tasks import list_due_windows as ring
 from exchange.windows import DAY, HOUR, MINUTE, MONTH, parse_symbol
 from ledger.chart import Role
@@ -22,6 +22,7 @@ from ledger.errors import NotFound, ReasonMissing
 from ledger.models import Account, ActionLog
 from tests.audits import audit, findings
 from tests.integration.exchange.market import ACTOR, CODE, NOW, START, SYMBOL, Market
+from tests.two_operators import decide
 
 RULE = SetListingRule(
     product_code=CODE,
@@ -96,7 +97,8 @@ def test_after_a_pause_it_catches_up_without_listing_a_closed_gate(market: Marke
 def test_a_window_that_was_cancelled_is_not_listed_again(market: Market) -> None:
     rule()
     (first, *_) = list_due_windows(NOW)
-    Contract.objects.filter(symbol=first).update(state=ContractState.CANCELLED, cancelled_at=NOW)
+    market.results(decide(DecisionKind.CANCEL_CONTRACT, first, now=NOW))
+    assert Contract.objects.get(symbol=first).state == ContractState.CANCELLED
     assert list_due_windows(NOW) == []
 
 

@@ -112,7 +112,7 @@ def test_the_clock_places_nothing_for_those_who_may_not_sell(market: Market) -> 
     qualification = Qualification.objects.get(provider=market.provider)
     revoke_qualification(RevokeQualification(qualification.id, "a probe failed"), actor=ACTOR, now=NOW)
     assert sweep(market) == []
-    qualify_again(market)
+    market.qualify(market.provider)
     pause(market, posted.offer_id)
     assert sweep(market) == []
     Offer.objects.filter(id=posted.offer_id).update(state="open")
@@ -142,7 +142,3 @@ def test_a_preview_tells_what_becomes_of_each_window(market: Market) -> None:
     assert changed.further_bond_micros == 90_000_000
     assert not changed.lacks_cash
     assert changed.value_micros == 890 * 400 * 1_000
-
-
-def qualify_again(market: Market) -> None:
-    Qualification.objects.filter(provider=market.provider).update(revoked_at=None)

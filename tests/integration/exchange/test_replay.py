@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 
@@ -30,16 +29,11 @@ from exchange.replay.facts import DOUBT
 from exchange.replay.second_database import made_database, settings_of, standing_in
 from ledger.models import LedgerHead
 from tests.audits import tamper
-from tests.conftest import Databases, DatabaseUrls
+from tests.conftest import DatabaseUrls
 from tests.integration.exchange.commands import decided, order
 from tests.integration.exchange.market import ACTOR, START, Market
 from tests.integration.exchange.market_day import MarketDay
 from tests.replays import Replays
-
-
-@pytest.fixture
-def replays(databases: Databases, take_clone: Callable[[], str]) -> Replays:
-    return Replays(databases, take_clone)
 
 
 @pytest.fixture

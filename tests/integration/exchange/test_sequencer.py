@@ -12,7 +12,7 @@ from exchange.selectors.operations import get_sequencer
 from exchange.selectors.orders import get_order
 from exchange.sequencer.intake import Submission, submit
 from exchange.sequencer.lease import Superseded
-from exchange.sequencer.loop import Sequencer
+from exchange.sequencer.loop import BATCHES_AT_ONCE, Sequencer
 from exchange.sequencer.results import await_result, await_results
 from ledger.models import Batch, Transaction
 from tests.integration.exchange.checks import check_exchange
@@ -94,9 +94,24 @@ def test_a_long_line_is_taken_in_several_batches(market: Market) -> None:
     seqs = [market.submit_buy(buyer, 1, 300 + i) for i in range(7)]
     sequencer = Sequencer(market.clock, max_batch=3)
     sequencer.take_over(threading.Event())
-    assert [sequencer.step() for _ in range(4)] == [3, 3, 1, 0]
+    assert [sequencer.step() for _ in range(2)] == [7, 0]
+    batches = SequencerBatch.objects.filter(last_seq__gte=seqs[0]).order_by("no")
+    assert list(batches.values_list("last_seq", flat=True)) == [seqs[2], seqs[5], seqs[6]]
     assert len(await_results(seqs)) == 7
     assert SequencerState.objects.get(shard=1).cursor == seqs[-1]
+
+
+def test_what_waits_behind_a_full_take_is_read_ahead_and_decided_once(market: Market) -> None:
+    buyers = [market.party(f"buyer-{n}") for n in range(1, 4)]
+    seqs = [market.submit_buy(buyers[i % 3], 1, 300 + i) for i in range(9)]
+    sequencer = Sequencer(market.clock, max_batch=1)
+    sequencer.take_over(threading.Event())
+    assert sequencer.step() == BATCHES_AT_ONCE
+    late = market.submit_buy(buyers[0], 1, 200)  # what was read ahead does not know it
+    assert [sequencer.step() for _ in range(4)] == [BATCHES_AT_ONCE, 2, 0, 0]
+    sequencer.let_go()
+    assert len(await_results([*seqs, late])) == 10
+    assert SequencerBatch.objects.filter(last_seq__gte=seqs[0]).count() == 10
 
 
 def test_results_are_waited_for_and_told_within_the_time(market: Market) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from exchange.models import Contract, ContractState, DeadManSwitch, Intake, IntakeKind, SequencerBatch, SequencerState
+from exchange import trading_rules
+from exchange.models import Contract, DeadManSwitch, Intake, IntakeKind, SequencerBatch, SequencerState
 from exchange.sequencer.intake import Submission, Submitted, submit_all, submit_bundle, submit_to_shards
 from exchange.sequencer.loop import Sequencer, drain
 from exchange.sequencer.results import await_results, find_result
+from exchange.sequencer.switches import submit_switch
 from tests.audits import audit, found_by
 from tests.integration.exchange.checks import check_exchange
-from tests.integration.exchange.commands import about, order, status_of
+from tests.integration.exchange.commands import order, status_of
 from tests.integration.exchange.market import ACTOR, START, Market
 
 NEXT = START + timedelta(hours=1)
@@ -114,12 +116,30 @@ def test_a_bundle_over_two_shards_is_one_batch_in_each(market: Market, other: Co
     assert SequencerBatch.objects.count() == before + 2
 
 
+def test_the_limit_of_open_orders_counts_in_each_shard(
+    market: Market, other: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trading_rules, "MAX_OPEN_ORDERS", 2)
+    buyer = market.party("buyer-1")
+    wanted = [order(market, buyer, "buy", 1, 390, contract=each) for each in (market.contract, other) for _ in range(3)]
+    seqs = submit_all(wanted, now=market.clock.at)
+    for shard in (1, 2):
+        drain(market.clock, shard)
+    answers = [find_result(seq) or {} for seq in seqs]
+    assert [each.get("code", each["status"]) for each in answers] == [
+        "accepted",
+        "accepted",
+        "too_many_open_orders",
+    ] * 2
+    assert answers[2]["fields"] == {"open_orders": "2", "maximum": "2"}
+
+
 def test_what_is_about_a_party_goes_to_every_shard_once(market: Market, other: Contract) -> None:
     buyer = market.party("buyer-1")
     resting = submit_all(
         [order(market, buyer, "buy", 1, 390, contract=each) for each in (market.contract, other)], now=market.clock.at
     )
-    switches = submit_to_shards(about(market, IntakeKind.CANCEL_ALL_AFTER, buyer, seconds=5), now=market.clock.at)
+    switches = submit_switch(buyer.id, 5, actor=ACTOR, now=market.clock.at)
     assert len(switches) == 2
     for shard in (1, 2):
         drain(market.clock, shard)
@@ -135,15 +155,3 @@ def test_what_is_about_a_party_goes_to_every_shard_once(market: Market, other: C
     ] * 2
     assert [status_of(each)[1] for each in resting] == ["switched_off", "switched_off"]
     check_exchange()
-
-
-def test_a_switch_is_stopped_where_it_was_set_though_nothing_trades_there_any_more(
-    market: Market, other: Contract
-) -> None:
-    buyer = market.party("buyer-1")
-    for seconds in (86_400, 0):
-        submit_to_shards(about(market, IntakeKind.CANCEL_ALL_AFTER, buyer, seconds=seconds), now=market.clock.at)
-        for shard in (1, 2):
-            drain(market.clock, shard)
-        assert DeadManSwitch.objects.filter(due_at__isnull=False).count() == (2 if seconds else 0)
-        Contract.objects.filter(id=other.id).update(state=ContractState.CLOSED)

@@ -69,7 +69,8 @@ def test_a_revoked_key_that_is_made_to_look_good_again_is_found(
         ("UPDATE ledger_signingkey SET state = 'revoked' WHERE state = 'next'", ["signing key {0.following}"]),
         ("DELETE FROM ledger_signingkey WHERE state = 'next'", ["transaction 9"]),
         (
-            "INSERT INTO ledger_signingkey SELECT 'mine', public_jwk, private_key_encrypted, 'next', valid_from"
+            "INSERT INTO ledger_signingkey (kid, public_jwk, private_key_encrypted, custody, label, state, valid_from)"
+            " SELECT 'mine', public_jwk, private_key_encrypted, custody, label, 'next', valid_from"
             " FROM ledger_signingkey WHERE state = 'revoked'",
             ["signing key mine"],
         ),

@@ -14,7 +14,7 @@ from ledger.keys.rotation import prepare_next_key, revoke
 from ledger.models import ActionLog, ApiKey, MembershipRole, Party, PartyKind, SigningKey, User
 from ledger.parties.access import get_access
 from ledger.parties.commands import add_member, register_party
-from ledger.parties.keys import Scope, authenticate, issue_key, revoke_key
+from ledger.parties.keys import Scope, authenticate, issue_key, revoke_key, scopes_of
 from tests.conftest import DatabaseUrls
 
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -53,6 +53,33 @@ def test_wrong_revoked_and_malformed_keys_get_the_same_answer(buyer: Party) -> N
 def test_a_key_needs_known_scopes(buyer: Party, scopes: list[Any]) -> None:
     with pytest.raises(DomainError):
         issue_key(buyer, "bot", scopes, actor="test", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "usable"),
+    [
+        (PartyKind.PROVIDER, {"read", "meter"}),
+        (PartyKind.BUYER, {"read", "trade", "meter"}),
+        (PartyKind.BENEFICIARY, {"read"}),
+        (PartyKind.AUDITOR, {"read", "audit"}),
+        (PartyKind.HOUSE, {"read", "meter", "audit"}),
+    ],
+)
+def test_a_key_has_no_scope_that_its_party_cannot_use(buyer: Party, kind: PartyKind, usable: set[str]) -> None:
+    house = Party.objects.get(kind=PartyKind.HOUSE)
+    party = house if kind == PartyKind.HOUSE else register_party("other", "Other", kind, actor="test", now=NOW)
+    for scope in Scope:
+        for scopes in ({scope}, {scope, Scope.READ}):
+            if scope in usable:
+                issued = issue_key(party, "bot", scopes, actor="test", now=NOW)
+                assert scopes_of(authenticate(issued.text)) == scopes
+            else:
+                with pytest.raises(DomainError) as refused:
+                    issue_key(party, "bot", scopes, actor="test", now=NOW)
+                assert refused.value.fields == {"field": "scopes"}
+    issued = issue_key(party, "old", [Scope.READ], actor="test", now=NOW)
+    ApiKey.objects.filter(pk=issued.key.pk).update(scopes=[*Scope])
+    assert scopes_of(authenticate(issued.text)) == usable
 
 
 def test_access_follows_memberships(buyer: Party) -> None:

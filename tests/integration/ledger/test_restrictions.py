@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.db import IntegrityError, connection
 
+from ledger import restrictions
 from ledger.chart import AccountKey, Role
 from ledger.errors import (
     AccountClosed,
@@ -17,7 +18,7 @@ from ledger.errors import (
     ReasonMissing,
 )
 from ledger.models import Account, AccountChange, ActionLog
-from ledger.restrictions import close_account, freeze_account, thaw_account
+from ledger.restrictions import AccountUse, close_account, freeze_account, register_account_use, thaw_account
 from ledger.transfers import approve_transfer, request_deposit
 from tests.conftest import DatabaseUrls
 from tests.integration.ledger.till import LATER, NOW, OLGA, OTTO, Till, open_till
@@ -104,6 +105,25 @@ def test_an_account_of_the_whole_market_is_never_closed(till: Till) -> None:
     freeze_account(key, reason="No money leaves or enters today.", actor=OLGA, now=NOW)
     with pytest.raises(AccountFrozen):
         till.deposit(1, "wire 2")
+
+
+def test_an_account_that_something_needs_stays_open(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restrictions, "_uses", {})
+    till.spend(500)
+    key, needed = till.cash(till.ada), ["its owner has a seat"]
+    use = AccountUse("seats", lambda asked: needed[0] if asked == key else "")
+    register_account_use(use)
+    register_account_use(use)  # as an app may that starts twice
+    with pytest.raises(ValueError, match="seats"):
+        register_account_use(AccountUse("seats", lambda asked: ""))
+    with pytest.raises(AccountNeeded) as refused:
+        close_account(key, reason=WHY, actor=OLGA, now=NOW)
+    assert refused.value.message == "The cash account stays open: its owner has a seat."
+    assert refused.value.fields == {"role": Role.CASH, "use": "seats"}
+    assert flags(till, till.ada) == (False, False)
+    needed[0] = ""
+    close_account(key, reason=WHY, actor=OLGA, now=NOW)
+    assert flags(till, till.ada) == (False, True)
 
 
 @pytest.mark.parametrize("command", ACTS)

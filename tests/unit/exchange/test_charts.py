@@ -11,9 +11,11 @@ from exchange.charts import (
     LEFT,
     RIGHT,
     TOP,
+    BarPlace,
     CandlePoint,
     Chart,
     CurvePoint,
+    bar_chart,
     candle_chart,
     curve_chart,
     depth_chart,
@@ -133,3 +135,33 @@ def test_a_few_round_marks_whatever_the_size(most: int) -> None:
     assert {mark % (marks[1] - marks[0]) for mark in marks} == {0}
     assert str(marks[1])[0] in "125"
     assert marks[-1] <= most or most == 1
+
+
+@given(st.lists(st.tuples(st.integers(-5, 10**12), st.integers(-5, 10**12)), min_size=1, max_size=80))
+def test_bars_stand_side_by_side_as_high_as_their_values(values: list[tuple[int, int]]) -> None:
+    chart = bar_chart([BarPlace(str(at), pair) for at, pair in enumerate(values)], ("one", "two"), str, "All")
+    drawn = [value for pair in values for value in pair if value > 0]
+    if not drawn:
+        assert chart is None
+        return
+    assert chart is not None
+    assert [shape.style for shape in chart.shapes] == [
+        style for pair in values for style, value in zip(("one", "two"), pair, strict=True) if value > 0
+    ]
+    right = LEFT
+    for shape in chart.shapes:
+        corners = [corner for corner in coordinates(Chart("", (), (shape,), (), ())) if corner != (0, 0)]
+        assert right <= min(x for x, _ in corners) < max(x for x, _ in corners) <= RIGHT
+        assert TOP <= min(y for _, y in corners) <= max(y for _, y in corners) == BOTTOM
+        right = max(x for x, _ in corners)
+
+
+def test_bars_say_what_they_count() -> None:
+    chart = bar_chart([BarPlace("14:00", (100, 50)), BarPlace("14:30", (0, 200))], ("one", "two"), str, "All")
+    assert chart is not None
+    assert [shape.path for shape in chart.shapes] == [
+        "M57 208V111H198V208Z",
+        "M198 208V159H339V208Z",
+        "M482 208V14H623V208Z",
+    ]
+    assert [label.text for label in chart.labels] == ["0", "50", "100", "150", "200", "14:00", "14:30"]

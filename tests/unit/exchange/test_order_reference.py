@@ -11,6 +11,7 @@ import exchange
 from exchange.matching.events import CloseReason
 from exchange.matching.lifecycle import STATUS_AFTER_CLOSE
 from exchange.matching.types import OrderType, PostOnly, SelfTrade, TimeInForce
+from exchange.trading_rules import MAX_OPEN_ORDERS
 from tests.unit.exchange.order_texts import book_of, parse_range, run, standing
 
 REFERENCE = (Path(exchange.__path__[0]) / "ORDERS.md").read_text()
@@ -32,6 +33,10 @@ def sections(example: str) -> dict[str, list[str]]:
             name, _, value = line.partition(" ")
             found[name] = [value] if value else []
     return found
+
+
+def test_it_says_how_many_open_orders_a_party_may_have() -> None:
+    assert f"{MAX_OPEN_ORDERS:,} open orders in the contracts of one shard" in " ".join(REFERENCE.split())
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -9,27 +9,10 @@ from typing import Any
 import pytest
 
 from exchange.errors import InvalidTerms
-from exchange.terms import ModelBuild, ProductTerms, ServiceClass
+from exchange.terms import MakeUpTerms, ProductTerms, SlaTerms
+from tests import product_terms
 
-TERMS = ProductTerms(
-    model=ModelBuild("Qwen3-235B-A22B", "fp8", 131_072, "qwen3"),
-    region="cn-east",
-    service_class=ServiceClass("standard", 2_000, 30, 995_000),
-    weights={"input_uncached": 1_000, "output_visible": 4_000},
-    lot_tokens=100_000,
-    max_request_tokens=100_000,
-    tick_micros=10_000,
-    currency="CNY",
-    take_or_pay_permille=600,
-    damages_permille=500,
-    damages_cap_permille=1_000,
-    burst_permille=1_500,
-    refused_output_tokens=500,
-    buyer_fee_ppm=2_000,
-    provider_fee_ppm=3_000,
-    tax_category="standard",
-    tax_rate_permille=60,
-)
+TERMS = replace(product_terms.TERMS, weights={"input_uncached": 1_000, "output_visible": 4_000})
 
 
 def test_terms_survive_their_json() -> None:
@@ -41,6 +24,17 @@ def test_the_hash_does_not_depend_on_the_order_of_the_parts() -> None:
     shuffled["weights"] = dict(reversed(shuffled["weights"].items()))
     assert ProductTerms.from_json(shuffled).terms_hash == TERMS.terms_hash
     assert TERMS.terms_hash.hex() == "085418e283bc54d8e06965466ee9bf73b53e9287baeac31bdba26df5e534ba84"
+
+
+def test_terms_that_are_not_agreed_leave_no_trace_and_those_that_are_do() -> None:
+    agreed = replace(TERMS, sla=SlaTerms(50, 50, 100, 150, 20), make_up=MakeUpTerms(500, 24))
+    assert not {"sla", "make_up"} & TERMS.to_json().keys()
+    assert ProductTerms.from_json(json.loads(json.dumps(agreed.to_json()))) == agreed
+    assert len({each.terms_hash for each in (TERMS, agreed, replace(agreed, sla=None))}) == 3
+    with pytest.raises(InvalidTerms):
+        ProductTerms.from_json(TERMS.to_json() | {"make_up": None})
+    with pytest.raises(InvalidTerms):
+        MakeUpTerms(permille=1_001, windows=1)
 
 
 def test_any_change_changes_the_hash() -> None:

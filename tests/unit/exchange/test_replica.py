@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.market_data.replica import Delta, Level, Replica, SequenceGap, read_delta, replica_of
+from exchange.market_data.replica import Delta, Level, Replica, SequenceGap, Trade, read_delta, replica_of
 
 
 def test_a_delta_moves_adds_and_removes_levels() -> None:
@@ -27,4 +27,15 @@ def test_the_rest_interfaces_texts_are_read_as_micros() -> None:
     assert replica_of({"sequence": "5", "bids": levels, "asks": []}) == Replica(
         5, {4_210_000: Level(4_210_000, 3, 2)}, {}
     )
-    assert read_delta({"sequence": "6", "bids": [], "asks": levels}) == Delta(6, (), (Level(4_210_000, 3, 2),))
+    trades = [{"trade_no": "4", "price": "4.210000", "lots": "1", "taker_side": "buy"}]
+    delta = {"sequence": "6", "bids": [], "asks": levels, "trades": trades, "busted": ["2"]}
+    assert read_delta(delta) == Delta(6, (), (Level(4_210_000, 3, 2),), (Trade(4, 4_210_000, 1),), (2,))
+
+
+def test_a_trade_that_is_taken_back_stands_no_more() -> None:
+    copy = Replica(7, {10: Level(10, 5, 2)})
+    copy.apply(Delta(8, (), (), (Trade(1, 11, 2), Trade(2, 12, 1))))
+    copy.apply(Delta(9, (), (), busted=(1,)))
+    assert copy.trades == {2: Trade(2, 12, 1)}
+    assert copy.apply(Delta(10, (), (), busted=(0,)))  # from before the snapshot
+    assert copy == Replica(10, {10: Level(10, 5, 2)})

@@ -1,0 +1,18 @@
+REVOKE UPDATE (revoked_at) ON exchange_qualification FROM tokenbourse_app;
+GRANT UPDATE, DELETE ON exchange_qualification TO tokenbourse_app;
+DROP TRIGGER exchange_qualification_stays ON exchange_qualification;
+DROP TRIGGER exchange_qualification_guard ON exchange_qualification;
+DROP FUNCTION exchange_qualification_guard();
+DROP TRIGGER exchange_counters_stay ON exchange_exchangehead;
+DROP TRIGGER exchange_counters_stay ON exchange_sequencerstate;
+DROP TRIGGER exchange_counters_rise ON exchange_exchangehead;
+DROP TRIGGER exchange_counters_rise ON exchange_sequencerstate;
+DROP FUNCTION exchange_counters_rise();
+DROP TRIGGER exchange_reversal_is_commanded ON exchange_fillreversal;
+DROP FUNCTION exchange_reversal_is_commanded();
+DROP TRIGGER exchange_cancellation_is_decided ON exchange_contract;
+DROP FUNCTION exchange_cancellation_is_decided();
+DROP TRIGGER exchange_default_is_decided ON exchange_providerdefault;
+DROP FUNCTION exchange_default_is_decided();
+DROP TRIGGER exchange_command_is_decided ON exchange_intake;
+DROP FUNCTION exchange_command_is_decided();
