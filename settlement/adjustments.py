@@ -1,9 +1,9 @@
 """A later run's change of a position as one ledger transaction, and what happens when a payer cannot cover it. Pure.
 
 Escrow is empty by then, so the money comes back from whoever got too much. All lines of a position go into one
-transaction, which is judged by where it leaves its accounts: what a position's bond and overage hold still keep back
-is freed in the same stroke and so pays first, then free cash. What is still missing becomes the payer's debt and the
-payees' claim on that payer, so no run ever fails for lack of a party's cash.
+transaction, which is judged by where it leaves its accounts: damages and overage come out of what is still held for
+them, all else out of free cash. What is missing becomes the payer's debt and the payees' claim on that payer, so no run
+ever fails for lack of a party's cash.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger.chart import AccountKey, Role
 from ledger.drafts import Leg, TransactionDraft
 from ledger.money import split_largest_remainder
 from settlement.calculation import PositionOutcome, difference
-from settlement.postings import SOURCE, PositionAccounts, draft_position, release_holds
+from settlement.postings import SOURCE, PositionAccounts, position_holds, position_legs
 
 ADJUSTMENT = "adjustment"
 DEBT_REF, CLAIM_REF = "debt", "claim"
@@ -33,23 +33,13 @@ def draft_adjustment(
     old: PositionOutcome,
     accounts: PositionAccounts,
     *,
-    bond_micros: int,
-    overage_hold_micros: int,
     run_key: str,
     effective_at: datetime,
 ) -> TransactionDraft | None:
-    """What the final figures change against those posted before, and the release of what was held; None if nothing."""
-    parts = draft_position(difference(new, old), accounts, run_key=run_key, effective_at=effective_at)
-    parts += release_holds(
-        new,
-        accounts,
-        bond_micros=bond_micros,
-        overage_hold_micros=overage_hold_micros,
-        run_key=run_key,
-        effective_at=effective_at,
-    )
-    legs = [Leg(leg.account, leg.amount, f"{part.kind}:{leg.ref}".rstrip(":")) for part in parts for leg in part.legs]
-    holds = [hold for part in parts for hold in part.holds]
+    """What the figures of a later run change against those posted before; None if nothing."""
+    change = difference(new, old)
+    legs = tuple(leg for leg in position_legs(change, accounts) if leg.amount)
+    holds = tuple(hold for hold in position_holds(change, accounts) if hold.delta)
     if not legs and not holds:
         return None
     return TransactionDraft(
@@ -57,8 +47,8 @@ def draft_adjustment(
         source=SOURCE,
         reference=adjustment_reference(accounts, run_key),
         effective_at=effective_at,
-        legs=tuple(legs),
-        holds=tuple(holds),
+        legs=legs,
+        holds=holds,
     )
 
 
@@ -69,8 +59,9 @@ def claim_qualifier(debtor: str, payee: AccountKey) -> str:
 
 def claimed_account(claim: AccountKey) -> AccountKey:
     """The account that a claim wants paid."""
-    _, _, role = claim.qualifier.partition("/")
-    return claim._replace(role=Role(role or Role.CASH), qualifier="")
+    _, _, account = claim.qualifier.partition("/")
+    role, _, qualifier = account.partition("/")
+    return claim._replace(role=Role(role or Role.CASH), qualifier=qualifier)
 
 
 def cover(

@@ -9,6 +9,17 @@ class SettlementConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from settlement import audit  # models load after apps
+        from settlement import account_uses, audit  # models load after apps
+        from settlement.disputes import account_uses as dispute_uses
+        from settlement.disputes import audit as dispute_audit
+        from settlement.payments import account_uses as payment_uses
+        from settlement.payments import audit as payment_audit
+        from settlement.statements import auditor_keys
 
         audit.register()
+        account_uses.register()
+        dispute_audit.register()
+        dispute_uses.register()
+        payment_audit.register()
+        payment_uses.register()
+        auditor_keys.register()

@@ -1,4 +1,4 @@
-"""What settlement tells the audit: what positions still hold back after the initial run, and that debts have claims."""
+"""What settlement tells the audit: what positions still hold back, that debts have claims, that lines were posted."""
 
 from __future__ import annotations
 
@@ -7,84 +7,79 @@ from psycopg import sql
 from exchange.models import ContractState
 from ledger.audit import Check, Finding, HoldExplanation, Looked, Span, View, register_check, register_hold_explanation
 from ledger.chart import Role
-from settlement.adjustments import ADJUSTMENT
+from ledger.models import PartyKind
 from settlement.models import JobState, JobStep, RunKind
-from settlement.postings import SOURCE, Line
+from settlement.postings import SOURCE
 
-# Positions of contracts that an initial run took and whose final run is not through yet. The key is the run's, as in
-# `SettlementRun.key`, without its kind.
-_UNFINISHED = sql.SQL(
-    """
-    SELECT run.id AS run_id, run.currency_id, contract.id AS contract_id, contract.symbol,
-           contract.state = {settled} AS ours,
-           to_char(run.period_start AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MI"Z"') || '/'
-           || div(extract(epoch FROM run.period_end - run.period_start), 60) || '/' AS run_key
-      FROM settlement_settlementrun AS run
-      JOIN settlement_settlementjob AS job ON job.run_id = run.id AND job.step = {settle}
-      JOIN exchange_contract AS contract ON contract.id = job.subject_id
-     WHERE run.kind = {initial}
-       AND NOT EXISTS (
-           SELECT FROM settlement_settlementrun AS later
-             JOIN settlement_settlementjob AS job ON job.run_id = later.id AND job.step = {settle}
-            WHERE later.kind = {final} AND later.currency_id = run.currency_id
-              AND later.period_start = run.period_start AND later.period_end = run.period_end
-              AND job.subject_id = contract.id AND job.state = {done})
-    """
-).format(
-    settled=ContractState.SETTLED.value,
-    settle=JobStep.SETTLE.value,
-    initial=RunKind.INITIAL.value,
-    final=RunKind.FINAL.value,
-    done=JobState.DONE.value,
-)
-
-
-def _posted(line: str, kind: RunKind) -> sql.Composed:
-    """SQL for whether a line of the position is in the journal."""
-    return sql.SQL(
-        """
-        EXISTS (SELECT FROM ledger_transaction WHERE source = {source}
-                   AND reference = run_key || {kind} || symbol || '/' || buyer.code || '/' || provider.code || {line})
-        """
-    ).format(source=SOURCE, kind=f"{kind.value}/", line=f"/{line}")
-
-
-# Until a contract is settled the exchange explains bond and overage hold in full, and only what the initial run already
-# took out of them is told here. Afterwards both are: what is left, and nothing once the adjustment freed it.
+# What positions of settled contracts still hold back: until a contract is settled the exchange explains its holds in
+# full. The last run that posted a position says what was taken out of its bond and overage hold, and the release job of
+# the contract's shard frees the rest; final runs of earlier releases, which name no usage that they read, freed it as
+# they posted.
 POSITIONS = HoldExplanation(
     "settlement.positions",
-    "bonds and overage between initial and final settlement",
+    "bonds and overage between initial settlement and their release",
     sql.SQL(
         """
-        SELECT party_id, currency_id AS asset_id, {cash} AS role,
-               CASE WHEN adjusted THEN 0 ELSE CASE WHEN ours THEN held ELSE 0 END - taken END AS amount
-          FROM ({unfinished}) AS unfinished
-         CROSS JOIN LATERAL (SELECT buyer_id, provider_id, sum(bond) AS bond, sum(overage_hold) AS overage_hold
-                               FROM exchange_fill AS fill
-                              WHERE fill.contract_id = unfinished.contract_id
-                                AND NOT EXISTS (SELECT FROM exchange_fillreversal WHERE fill_id = fill.id)
-                              GROUP BY buyer_id, provider_id) AS position
-          JOIN ledger_party AS buyer ON buyer.id = position.buyer_id
-          JOIN ledger_party AS provider ON provider.id = position.provider_id
-          LEFT JOIN settlement_positionsettlement AS settled
-            ON settled.run_id = unfinished.run_id AND settled.contract_id = unfinished.contract_id
-           AND settled.buyer_id = position.buyer_id AND settled.provider_id = position.provider_id
-         CROSS JOIN LATERAL (SELECT {adjusted} AS adjusted, {damages} AS damages, {overage} AS overage) AS posted
+        SELECT part.party_id, settled.currency_id AS asset_id, {cash} AS role, part.held - part.taken AS amount
+          FROM (SELECT DISTINCT ON (found.contract_id, found.buyer_id, found.provider_id)
+                       found.contract_id, found.buyer_id, found.provider_id, found.outcome, found.evidence,
+                       run.currency_id
+                  FROM settlement_positionsettlement AS found
+                  JOIN settlement_settlementrun AS run ON run.id = found.run_id AND run.kind <> {indicative}
+                 ORDER BY found.contract_id, found.buyer_id, found.provider_id, found.run_id DESC) AS settled
+          JOIN exchange_contract AS contract ON contract.id = settled.contract_id AND contract.state = {settled}
          CROSS JOIN LATERAL (VALUES
-             (position.provider_id, bond, CASE WHEN damages THEN (outcome ->> 'damages_micros')::numeric ELSE 0 END),
-             (position.buyer_id, overage_hold,
-              CASE WHEN overage THEN (outcome -> 'overage' ->> 'gross_micros')::numeric
-                                     + (outcome ->> 'overage_fee_micros')::numeric ELSE 0 END)
+             (provider_id, (evidence ->> 'bond_micros')::numeric, (outcome ->> 'damages_micros')::numeric),
+             (buyer_id, (evidence ->> 'overage_hold_micros')::numeric,
+              (outcome -> 'overage' ->> 'gross_micros')::numeric + (outcome ->> 'overage_fee_micros')::numeric
+              + coalesce((outcome -> 'made_up' ->> 'gross_micros')::numeric, 0)
+              + coalesce((outcome ->> 'made_up_fee_micros')::numeric, 0))
              ) AS part(party_id, held, taken)
+         WHERE NOT EXISTS (
+               SELECT FROM settlement_runcontract AS covered
+                 JOIN settlement_settlementrun AS run ON run.id = covered.run_id
+                WHERE covered.contract_id = settled.contract_id
+                  AND (EXISTS (SELECT FROM settlement_settlementjob AS job
+                                WHERE job.run_id = run.id AND job.step = {release} AND job.state = {done}
+                                  AND job.subject_id = covered.shard)
+                       OR run.kind = {final} AND run.usage_through IS NULL
+                          AND EXISTS (SELECT FROM settlement_settlementjob AS job
+                                       WHERE job.run_id = run.id AND job.step = {settle} AND job.state = {done}
+                                         AND job.subject_id = covered.shard)))
         """
     ).format(
         cash=Role.CASH.value,
-        unfinished=_UNFINISHED,
-        adjusted=_posted(ADJUSTMENT, RunKind.FINAL),
-        damages=_posted(Line.DAMAGES, RunKind.INITIAL),
-        overage=_posted(Line.OVERAGE, RunKind.INITIAL),
+        indicative=RunKind.INDICATIVE.value,
+        final=RunKind.FINAL.value,
+        settled=ContractState.SETTLED.value,
+        settle=JobStep.SETTLE.value,
+        release=JobStep.RELEASE.value,
+        done=JobState.DONE.value,
     ),
 )
+
+# What the ledger posted for a party under a run's references and refs, and what its lines say, on cash (the house: its
+# fees). Lines of runs of earlier releases were not kept.
+_LINES = """
+    WITH said AS (
+        SELECT line.party_id, line.reference, line.ref, sum(line.amount_micros) AS micros
+          FROM settlement_settlementline AS line WHERE line.reference <> '' GROUP BY 1, 2, 3
+    ), posted AS (
+        SELECT account.party_id, transaction.reference, entry.ref, sum(entry.amount) AS micros
+          FROM (SELECT DISTINCT reference FROM said) AS told
+          JOIN ledger_transaction AS transaction
+            ON transaction.source = %(source)s AND transaction.reference = told.reference
+          JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
+          JOIN ledger_account AS account ON account.id = entry.account_id
+          JOIN ledger_party AS party ON party.id = account.party_id
+         WHERE account.role = CASE WHEN party.kind = %(house)s THEN %(fees)s ELSE %(cash)s END
+         GROUP BY 1, 2, 3
+    )
+    SELECT party.code, reference, ref, coalesce(said.micros, 0), coalesce(posted.micros, 0)
+      FROM said FULL JOIN posted USING (party_id, reference, ref) JOIN ledger_party AS party ON party.id = party_id
+     WHERE coalesce(said.micros, 0) <> coalesce(posted.micros, 0)
+     ORDER BY party.code, reference, ref
+"""
 
 # A claim is qualified by its debtor's code, and after a slash by the account that wants to be paid.
 _UNCLAIMED = """
@@ -109,6 +104,16 @@ def _debts(view: View, _span: Span) -> Looked:
     return view.look(_UNCLAIMED, roles, tell, rows=rows)
 
 
+def _lines(view: View, _span: Span) -> Looked:
+    def tell(party: str, reference: str, ref: str, said: int, posted: int) -> Finding:
+        told = f"its lines under {reference} ({ref}) sum to {said} micros, the ledger posted {posted}"
+        return Finding(f"party {party}", told)
+
+    names = {"source": SOURCE, "house": PartyKind.HOUSE.value, "fees": Role.FEES.value, "cash": Role.CASH.value}
+    ((rows,),) = view.rows("SELECT count(*) FROM settlement_settlementline", names)
+    return view.look(_LINES, names, tell, rows=rows)
+
+
 def register() -> None:
     """Tell the audit; once, at start-up."""
     register_hold_explanation(POSITIONS)
@@ -118,5 +123,13 @@ def register() -> None:
             "Every debt is claimed by those who are owed it, to the micro",
             "The adjustments of the final runs, and what was paid later, say which debt or claim is wrong.",
             _debts,
+        )
+    )
+    register_check(
+        Check(
+            "settlement.lines",
+            "The lines of every statement are what the ledger posted, to the micro",
+            "The journal says what was posted; `manage.py recompute_run` says what the run should have found.",
+            _lines,
         )
     )

@@ -16,7 +16,7 @@ from exchange.selectors.positions import list_positions
 from exchange.terms import ProductTerms
 from ledger.models import Party
 from ledger.selectors.parties import get_house_id
-from settlement.calculation import PPM, PositionTerms
+from settlement.calculation import PPM
 from settlement.models import ShareSchedule as ScheduleRow
 from settlement.postings import PartyRef, PositionAccounts
 from settlement.share_record import parse_schedule
@@ -49,6 +49,7 @@ class SettledContract:
     id: int
     symbol: str
     product_id: int
+    product_code: str
     asset_id: int
     currency_id: int
     house_id: int
@@ -66,19 +67,6 @@ class SettledContract:
     @property
     def tax_rate_ppm(self) -> int:
         return self.terms.tax_rate_permille * (PPM // PERMILLE)
-
-    def position_terms(self, schedule: ShareSchedule) -> PositionTerms:
-        """What the calculation needs to know of the contract, for positions with a provider of this schedule."""
-        terms = self.terms
-        return PositionTerms(
-            window_seconds=int((self.delivery_end - self.delivery_start).total_seconds()),
-            max_request_tokens=terms.max_request_tokens,
-            burst_permille=terms.burst_permille,
-            take_or_pay_permille=terms.take_or_pay_permille,
-            damages_permille=terms.damages_permille,
-            buyer_fee_ppm=terms.buyer_fee_ppm,
-            schedule=schedule,
-        )
 
     def accounts(self, buyer: PartyRef, provider: PartyRef) -> PositionAccounts:
         return PositionAccounts(
@@ -190,6 +178,7 @@ def contracts_to_settle(currency_id: int, *, after: datetime, until: datetime) -
 class EndedContract:
     """A contract whose window is over; `delivered` unless its state still has to say so."""
 
+    product_id: int
     currency: str
     delivery_end: datetime
     delivered: bool
@@ -201,9 +190,9 @@ def ended_unsettled(taken: QuerySet[Any, Any], *, until: datetime) -> list[Ended
         Contract.objects.filter(delivery_end__lte=until)
         .exclude(_BEFORE_DELIVERY | Q(state=ContractState.SETTLED))
         .exclude(id__in=taken)
-        .values_list("product__currency__code", "delivery_end", "state")
+        .values_list("product_id", "product__currency__code", "delivery_end", "state")
     )
-    return [EndedContract(currency, end, state in SETTLEABLE) for currency, end, state in rows]
+    return [EndedContract(product_id, currency, end, state in SETTLEABLE) for product_id, currency, end, state in rows]
 
 
 def _contract(row: Contract, house_id: int) -> SettledContract:
@@ -211,6 +200,7 @@ def _contract(row: Contract, house_id: int) -> SettledContract:
         id=row.id,
         symbol=row.symbol,
         product_id=row.product_id,
+        product_code=row.product.code,
         asset_id=row.asset_id,
         currency_id=row.product.currency_id,
         house_id=house_id,

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
-from settlement.calculation import Payout, PositionOutcome
+from settlement.outcome import FIGURES, NO_PAYOUT, PAYOUTS, Payout, PositionOutcome
 from settlement.splits import Recipient, Share, ShareAmount
-
-_PAYOUTS = ("pay", "overage")
 
 
 def outcome_record(outcome: PositionOutcome) -> dict[str, Any]:
     """All figures of an outcome by field name."""
-    record: dict[str, Any] = {
-        field.name: str(getattr(outcome, field.name)) for field in fields(outcome) if field.name not in _PAYOUTS
+    return {
+        **{name: str(getattr(outcome, name)) for name in FIGURES},
+        **{name: _payout_record(getattr(outcome, name)) for name in PAYOUTS},
+        "made_up_from": [[source, str(tokens)] for source, tokens in outcome.made_up_from],
+        "missed": list(outcome.missed),
     }
-    return record | {"pay": _payout_record(outcome.pay), "overage": _payout_record(outcome.overage)}
 
 
 def outcome_from_record(record: Mapping[str, Any]) -> PositionOutcome:
-    """The inverse of `outcome_record`."""
-    figures = {name: int(value) for name, value in record.items() if name not in _PAYOUTS}
-    return PositionOutcome(**figures, pay=_payout(record["pay"]), overage=_payout(record["overage"]))
+    """The inverse of `outcome_record`; what records of earlier releases do not name was 0."""
+    figures: dict[str, Any] = {name: int(record.get(name, 0)) for name in FIGURES}
+    figures |= {name: _payout(record[name]) if name in record else NO_PAYOUT for name in PAYOUTS}
+    return PositionOutcome(
+        **figures,
+        made_up_from=tuple((source, int(tokens)) for source, tokens in record.get("made_up_from", [])),
+        missed=tuple(record.get("missed", [])),
+    )
 
 
 def _payout_record(payout: Payout) -> dict[str, Any]:

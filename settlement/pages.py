@@ -1,26 +1,39 @@
-"""Statements as people read them, with what their verification finds; and settlement runs, for the auditor."""
+"""Statements as people read them, with what their verification finds."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from exchange.models import Contract
+from ledger.clock import get_clock
 from ledger.errors import NotFound
 from ledger.keys.ring import public_jwks
 from ledger.models import Party
 from ledger.web import access_of, belongs_to_a_party, newest_first, only_for, reads_everything, render_page
+from settlement.api.statement_file import stream
 from settlement.errors import InvalidStatement
-from settlement.models import JobStep, Statement
-from settlement.selectors.runs import get_run, list_jobs, list_position_settlements, list_runs, progress_of, run_totals
-from settlement.selectors.statements import get_statement, list_statements, previous_of
-from settlement.statements.readable import ReadableStatement, read_statement
+from settlement.models import Statement
+from settlement.selectors.statement_files import (
+    FILE_FORMS,
+    RECORDS,
+    SIGNED,
+    base_name,
+    open_file,
+    open_signed,
+)
+from settlement.selectors.statement_records import prove_record
+from settlement.selectors.statements import get_statement, list_opinions, list_statements, previous_of
+from settlement.statement_view import RecordPage, record_pages
+from settlement.statements.content import StatementContent, open_statement
+from settlement.statements.readable import ReadableStatement, read_core
 from settlement.statements.verify import Report, verify
 
-POSITIONS_SHOWN = 500
-
+RECORDS_CHECKED_AT_ONCE = 5_000  # a second of work; more of them when the person asks
+WHOLE = "whole"  # in the query: check all records
 # What each check of the verifier means, for someone who does not read its source.
 CHECK_WORDS = {
     "key set": "The published keys can be read",
@@ -28,10 +41,24 @@ CHECK_WORDS = {
     "canonical form": "The signed bytes are the one canonical form of their content",
     "content": "The content is a statement, and its digest is right",
     "lines": "Every line is there, in order, under the stated Merkle root",
+    "records": "Every record is there, in order, under the stated Merkle root, and they sum to the totals",
     "balances": "Opening balance and movements give the closing balance",
     "totals": "The totals are the sums of the lines",
+    "metering": "The meters' figures by kind of token hold together",
     "chain": "It follows on the statement before it",
+    "log": "It is in the exchange's signed log, which cannot be rewritten unseen",
+    "opinions": "Auditors' opinions are signed by keys of theirs",
+    "time token": "A time-stamping authority saw it",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A statement that can be read: in words, and a page of each kind of its records."""
+
+    content: StatementContent
+    words: ReadableStatement
+    pages: dict[str, RecordPage]
 
 
 @require_safe
@@ -60,89 +87,85 @@ def statement(request: HttpRequest, number: int) -> HttpResponse:
     """One statement in words, and what an offline verifier says about the stored file."""
     found = _visible_statement(request, number)
     previous = previous_of(found)
-    report = verify_stored(found, previous)
+    opened = _opened(request, found)
+    report = _verify_stored(found, previous, opened, whole=WHOLE in request.GET)
+    disputable = _is_disputable(request, found, opened)
     chain = Statement.objects.filter(party_id=found.party_id, currency_id=found.currency_id)
     return render_page(
         request,
         "settlement/statement.html",
-        {
-            "section": "audit" if access_of(request).reads_everything else "statements",
-            "statement": found,
-            "content": _content(found),
+        _frame(request, found)
+        | {
+            "opened": opened,
+            "disputable": disputable,
+            "columns": 8 + disputable + bool(opened and opened.words.previous_run),
             "report": report,
             "checks": [(check, CHECK_WORDS.get(check.name, check.name.capitalize())) for check in report.checks],
             "previous": previous,
-            "following": chain.filter(sequence=found.sequence + 1).first(),
+            "following": None if found.sequence is None else chain.filter(sequence=found.sequence + 1).first(),
+            "opinions": list_opinions(found),
+            "forms": [form for form in FILE_FORMS.values() if form.code != SIGNED],
+            "name": base_name(found),
+            "previous_name": base_name(previous) if previous else "",
         },
     )
 
 
 @require_safe
 @only_for(belongs_to_a_party)
-def statement_file(request: HttpRequest, number: int) -> HttpResponse:
-    """The signed file, byte for byte as it was issued."""
+def statement_record(request: HttpRequest, number: int, record: int) -> HttpResponse:
+    """One record alone, with the path that leads from it to the statement's root."""
     found = _visible_statement(request, number)
-    name = f"statement-{found.party.code}-{found.currency.code}-{found.sequence}.json"
-    return HttpResponse(
-        found.jws.encode(),
-        content_type="application/jose+json",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
-@require_safe
-@only_for(reads_everything)
-def runs(request: HttpRequest) -> HttpResponse:
-    """Settlement runs with how far they are."""
-    page = newest_first(request, list_runs(), "id")
-    progress = progress_of([run.id for run in page.rows])
-    rows = [(run, progress[run.id]) for run in page.rows]
-    return render_page(request, "settlement/runs.html", {"section": "audit", "tab": "runs", "page": page, "rows": rows})
-
-
-@require_safe
-@only_for(reads_everything)
-def run(request: HttpRequest, number: int) -> HttpResponse:
-    """One run: what it came to, its jobs, what it found for each position, and the statements it issued."""
     try:
-        found = get_run(number)
-    except NotFound as error:
+        proof = prove_record(found, open_statement(found.jws), record)
+    except (NotFound, InvalidStatement) as error:
         raise Http404 from error
-    jobs = list(list_jobs(number))
-    positions = list(list_position_settlements(number)[:POSITIONS_SHOWN])
-    settled = {job.subject_id for job in jobs if job.step == JobStep.SETTLE}
-    contracts = Contract.objects.in_bulk({each.contract_id for each in positions} | settled)
-    parties = Party.objects.in_bulk()
-    return render_page(
-        request,
-        "settlement/run.html",
-        {
-            "section": "audit",
-            "tab": "runs",
-            "run": found,
-            "totals": run_totals(number),
-            "jobs": [(job, (contracts if job.step == JobStep.SETTLE else parties).get(job.subject_id)) for job in jobs],
-            "positions": [
-                (each, contracts[each.contract_id], parties[each.buyer_id], parties[each.provider_id])
-                for each in positions
-            ],
-            "statements": list_statements().filter(run_id=number).order_by("party__code"),
-        },
+    context = _frame(request, found) | {"proof": proof, "record": json.loads(proof.text)}
+    return render_page(request, "settlement/statement_record.html", context)
+
+
+@require_safe
+@only_for(belongs_to_a_party)
+def statement_file(request: HttpRequest, number: int, form: str = SIGNED) -> StreamingHttpResponse:
+    """The statement in one of its forms; the signed one byte for byte as it was issued."""
+    try:
+        return stream(open_file(_visible_statement(request, number), form))
+    except (NotFound, InvalidStatement) as error:
+        raise Http404 from error
+
+
+def _verify_stored(found: Statement, previous: Statement | None, opened: Opened | None, *, whole: bool) -> Report:
+    """What the offline verifier says, given the file as stored and the keys as published; its records as well if there
+    are not so many that somebody would wait for it, or when they are asked for."""
+    with_records = opened is not None and (whole or opened.words.records_count <= RECORDS_CHECKED_AT_ONCE)
+    records = b"".join(open_file(found, RECORDS).pieces) if opened is not None and with_records else None
+    return verify(
+        open_signed(found),
+        json.dumps(public_jwks()).encode(),
+        None if previous is None else open_signed(previous),
+        records=None if opened is None or opened.content.inside is not None else records,
+        need_records=with_records,
     )
 
 
-def verify_stored(found: Statement, previous: Statement | None) -> Report:
-    """What the offline verifier says, given the file as stored and the keys as published."""
-    keys = json.dumps(public_jwks()).encode()
-    return verify(found.jws.encode(), keys, previous.jws.encode() if previous else None)
-
-
-def _content(found: Statement) -> ReadableStatement | None:
+def _opened(request: HttpRequest, found: Statement) -> Opened | None:
     """What it says; None if the stored file was spoilt, which the verification then tells."""
     try:
-        return read_statement(found.jws)
+        content = open_statement(found.jws)
+        return Opened(content, read_core(content.core), record_pages(request, found, content))
     except InvalidStatement:
         return None
+
+
+def _is_disputable(request: HttpRequest, found: Statement, opened: Opened | None) -> bool:
+    """Whether the person may still say that a line is wrong."""
+    until = opened.words.dispute_until if opened is not None else None
+    own = found.party_id in access_of(request).party_ids
+    return own and until is not None and get_clock().now() < until and found.sequence is not None
+
+
+def _frame(request: HttpRequest, found: Statement) -> dict[str, Any]:
+    return {"section": "audit" if access_of(request).reads_everything else "statements", "statement": found}
 
 
 def _visible_statement(request: HttpRequest, number: int) -> Statement:

@@ -1,26 +1,33 @@
-"""From the figures of a position to ledger transactions.
+"""From the figures of positions to ledger transactions. Pure.
 
-Every line is a transaction of its own under a reference that follows from run, position and line alone, so a
-repeated run posts nothing twice. Figures may be negative (a later run's difference); the legs then run backwards.
+The positions of a contract are posted many at a time: one transaction for each chunk of them, its legs summed by
+account and line. The reference follows from run, contract and chunk alone, so a repeated run posts nothing twice.
+Figures may be negative (a later run's difference); the legs then run backwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from ledger.chart import AccountKey, Role
 from ledger.drafts import HoldChange, Leg, TransactionDraft
 from settlement.calculation import Payout, PositionOutcome
 from settlement.splits import Recipient, Share
 
+T = TypeVar("T")
 SOURCE = "settlement"
+SETTLE = "settle"  # the kind of transaction that posts positions
+RELEASE = "release_holds"
+CHUNK = 500  # positions in one transaction
 
 
 class Line(StrEnum):
-    """The kinds of transaction that settlement posts."""
+    """What legs of settlement are for; the `ref` of each."""
 
     DELIVERED = "delivered"
     UNUSED = "unused"
@@ -30,7 +37,16 @@ class Line(StrEnum):
     REFUND_SHORT = "refund_short"
     OVERAGE = "overage"
     DAMAGES = "damages"
-    RELEASE_HOLDS = "release_holds"
+    SLA = "sla"
+    SUSPENDED = "suspended"
+    MADE_UP = "made_up"
+
+
+# Written on many legs; reading a member's value takes longer than making the leg.
+_PAY, _OVERAGE, _MADE_UP = Line.PAY_PROVIDER.value, Line.OVERAGE.value, Line.MADE_UP.value
+_DELIVERED, _UNUSED, _SHORT = Line.DELIVERED.value, Line.UNUSED.value, Line.SHORT.value
+_SLA, _SUSPENDED, _DAMAGES = Line.SLA.value, Line.SUSPENDED.value, Line.DAMAGES.value
+_REFUND_UNUSED, _REFUND_SHORT = Line.REFUND_UNUSED.value, Line.REFUND_SHORT.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +70,13 @@ class PositionAccounts:
     bond_hold_ref: str
     overage_hold_ref: str
 
-    def reference(self, run_key: str, line: Line) -> str:
-        """The journal reference of a line: unique to run, position and line, and the same after any restart."""
-        return f"{run_key}/{self.contract}/{self.buyer.code}/{self.provider.code}/{line}"
-
     @property
     def escrow(self) -> AccountKey:
         return AccountKey(self.house_id, self.currency_id, Role.ESCROW, self.contract)
+
+    @property
+    def suspense(self) -> AccountKey:
+        return AccountKey(self.house_id, self.currency_id, Role.SUSPENSE, self.contract)
 
     @property
     def fees(self) -> AccountKey:
@@ -83,100 +99,131 @@ class PositionAccounts:
         return AccountKey(self.house_id, self.currency_id, Role.HELD_SHARE)
 
 
-def draft_position(
-    outcome: PositionOutcome, accounts: PositionAccounts, *, run_key: str, effective_at: datetime
-) -> list[TransactionDraft]:
-    """The transactions of a position's figures; a line of zeros gives none."""
-    moves: list[tuple[Line, list[Leg], list[HoldChange]]] = [
-        (Line.DELIVERED, _token_legs(outcome.delivered_tokens, accounts), []),
-        (Line.UNUSED, _token_legs(outcome.unused_tokens, accounts), []),
-        (Line.SHORT, _token_legs(outcome.short_tokens, accounts), []),
-        (Line.PAY_PROVIDER, [Leg(accounts.escrow, -outcome.paid_micros), *_payout_legs(outcome.pay, accounts)], []),
-        (Line.REFUND_UNUSED, _refund_legs(outcome.refund_unused_micros, accounts), []),
-        (Line.REFUND_SHORT, _refund_legs(outcome.refund_short_micros, accounts), []),
-        (Line.OVERAGE, *_overage(outcome, accounts)),
-        (Line.DAMAGES, *_damages(outcome.damages_micros, accounts)),
-    ]
-    drafts = (_draft(line, legs, holds, accounts, run_key, effective_at) for line, legs, holds in moves)
-    return [draft for draft in drafts if draft.legs]
+def chunk_reference(run_key: str, contract: str, chunk: int) -> str:
+    """The journal reference of a chunk of a contract's positions: the same after any restart."""
+    return f"{run_key}/{contract}/{chunk:04d}"
 
 
-def release_holds(
-    outcome: PositionOutcome,
-    accounts: PositionAccounts,
-    *,
-    bond_micros: int,
-    overage_hold_micros: int,
-    run_key: str,
-    effective_at: datetime,
-) -> list[TransactionDraft]:
-    """Free what is left of bond and overage hold once a position is final; nothing if nothing is left.
-
-    `outcome` is the cumulative one: its damages and overage have already been taken out of the holds.
-    """
-    overage = outcome.overage.gross_micros + outcome.overage_fee_micros
-    holds = [
-        HoldChange(accounts.provider_cash, outcome.damages_micros - bond_micros, accounts.bond_hold_ref),
-        HoldChange(accounts.buyer_cash, overage - overage_hold_micros, accounts.overage_hold_ref),
-    ]
-    draft = _draft(Line.RELEASE_HOLDS, [], holds, accounts, run_key, effective_at)
-    return [draft] if draft.holds else []
+def chunks(positions: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
+    """The chunks of a contract's positions, numbered from 1."""
+    for number, start in enumerate(range(0, len(positions), CHUNK), start=1):
+        yield number, positions[start : start + CHUNK]
 
 
-def _draft(
-    line: Line,
-    legs: Iterable[Leg],
-    holds: Iterable[HoldChange],
-    accounts: PositionAccounts,
-    run_key: str,
-    effective_at: datetime,
-) -> TransactionDraft:
-    """A draft without the legs and holds that came to 0 (a leg of 0 cannot be written at all)."""
-    return TransactionDraft(
-        kind=line.value,
-        source=SOURCE,
-        reference=accounts.reference(run_key, line),
-        effective_at=effective_at,
-        legs=tuple(leg for leg in legs if leg.amount),
-        holds=tuple(hold for hold in holds if hold.delta),
+def draft_chunk(
+    positions: Iterable[tuple[PositionOutcome, PositionAccounts]], *, reference: str, effective_at: datetime
+) -> TransactionDraft | None:
+    """The transaction of some positions of a contract; None if they come to nothing."""
+    legs: dict[tuple[AccountKey, str], int] = defaultdict(int)
+    holds: dict[tuple[AccountKey, str], int] = defaultdict(int)
+    for outcome, accounts in positions:
+        for leg in position_legs(outcome, accounts):
+            legs[leg.account, leg.ref] += leg.amount
+        for hold in position_holds(outcome, accounts):
+            holds[hold.account, hold.ref] += hold.delta
+    return _draft(
+        SETTLE,
+        [Leg(account, amount, ref) for (account, ref), amount in legs.items()],
+        [HoldChange(account, delta, ref) for (account, ref), delta in holds.items()],
+        reference,
+        effective_at,
     )
 
 
-def _token_legs(tokens: int, accounts: PositionAccounts) -> list[Leg]:
+def draft_release(
+    positions: Iterable[tuple[PositionOutcome, PositionAccounts, int, int]],
+    *,
+    reference: str,
+    effective_at: datetime,
+) -> TransactionDraft | None:
+    """Free what is left of the bonds and overage holds of some positions, each with both; None if nothing is left.
+
+    Outcomes are the cumulative ones: their damages and charges have been taken out of the holds.
+    """
+    holds: dict[tuple[AccountKey, str], int] = defaultdict(int)
+    for outcome, accounts, bond_micros, overage_hold_micros in positions:
+        holds[accounts.provider_cash, accounts.bond_hold_ref] += outcome.damages_micros - bond_micros
+        holds[accounts.buyer_cash, accounts.overage_hold_ref] += outcome.held_charge_micros - overage_hold_micros
+    changes = [HoldChange(account, delta, ref) for (account, ref), delta in holds.items()]
+    return _draft(RELEASE, [], changes, reference, effective_at)
+
+
+def position_legs(outcome: PositionOutcome, accounts: PositionAccounts) -> list[Leg]:
+    """All legs of a position's figures, also those that came to 0."""
+    return [
+        *_token_legs(_DELIVERED, outcome.delivered_tokens, accounts),
+        *_token_legs(_UNUSED, outcome.unused_tokens, accounts),
+        *_token_legs(_SHORT, outcome.short_tokens, accounts),
+        Leg(accounts.escrow, -outcome.paid_micros, _PAY),
+        *_payout_legs(_PAY, outcome.pay, accounts),
+        *_from_escrow(_SLA, outcome.sla_micros, accounts, accounts.buyer_cash),
+        *_from_escrow(_REFUND_UNUSED, outcome.refund_unused_micros, accounts, accounts.buyer_cash),
+        *_from_escrow(_REFUND_SHORT, outcome.refund_short_micros, accounts, accounts.buyer_cash),
+        *_from_escrow(_SUSPENDED, outcome.suspended_micros, accounts, accounts.suspense),
+        *_charge(_OVERAGE, outcome.overage, outcome.overage_fee_micros, accounts),
+        *_charge(_MADE_UP, outcome.made_up, outcome.made_up_fee_micros, accounts),
+        *_damages(outcome.damages_micros, accounts),
+    ]
+
+
+def position_holds(outcome: PositionOutcome, accounts: PositionAccounts) -> list[HoldChange]:
+    """What a position's figures take out of the provider's bond, and of what the buyer had put by."""
+    return [
+        HoldChange(accounts.buyer_cash, -outcome.held_charge_micros, accounts.overage_hold_ref),
+        HoldChange(accounts.provider_cash, -outcome.damages_micros, accounts.bond_hold_ref),
+    ]
+
+
+def _draft(
+    kind: str, legs: Iterable[Leg], holds: Iterable[HoldChange], reference: str, effective_at: datetime
+) -> TransactionDraft | None:
+    """A draft without the legs and holds that came to 0 (a leg of 0 cannot be written at all)."""
+    legs, holds = tuple(leg for leg in legs if leg.amount), tuple(hold for hold in holds if hold.delta)
+    if not legs and not holds:
+        return None
+    return TransactionDraft(
+        kind=kind, source=SOURCE, reference=reference, effective_at=effective_at, legs=legs, holds=holds
+    )
+
+
+def _token_legs(ref: str, tokens: int, accounts: PositionAccounts) -> tuple[Leg, ...]:
     """Take tokens from what the buyer may still consume and from what the provider still owes."""
-    return [
-        Leg(AccountKey(accounts.buyer.id, accounts.contract_asset_id, Role.ENTITLEMENT), -tokens),
-        Leg(AccountKey(accounts.provider.id, accounts.contract_asset_id, Role.OBLIGATION), tokens),
-    ]
+    if not tokens:
+        return ()
+    return (
+        Leg(AccountKey(accounts.buyer.id, accounts.contract_asset_id, Role.ENTITLEMENT), -tokens, ref),
+        Leg(AccountKey(accounts.provider.id, accounts.contract_asset_id, Role.OBLIGATION), tokens, ref),
+    )
 
 
-def _payout_legs(payout: Payout, accounts: PositionAccounts) -> list[Leg]:
+def _payout_legs(ref: str, payout: Payout, accounts: PositionAccounts) -> Iterator[Leg]:
     """Gross money spread over the provider, the beneficiaries and the house's fee."""
-    shared = [share for share in payout.shares if share.share.recipient is not Recipient.PROVIDER]
-    to_provider = payout.net_micros - sum(share.micros for share in shared)
-    return [
-        Leg(accounts.provider_cash, to_provider),
-        Leg(accounts.fees, payout.fee_micros, "provider_fee"),
-        *(Leg(accounts.share_account(share.share), share.micros, share.share.beneficiary) for share in shared),
-    ]
+    to_provider = payout.net_micros
+    for share in payout.shares:
+        if share.share.recipient is not Recipient.PROVIDER:
+            to_provider -= share.micros
+            yield Leg(accounts.share_account(share.share), share.micros, ref)
+    yield Leg(accounts.provider_cash, to_provider, ref)
+    yield Leg(accounts.fees, payout.fee_micros, ref)
 
 
-def _refund_legs(micros: int, accounts: PositionAccounts) -> list[Leg]:
-    return [Leg(accounts.escrow, -micros), Leg(accounts.buyer_cash, micros)]
+def _from_escrow(ref: str, micros: int, accounts: PositionAccounts, to: AccountKey) -> tuple[Leg, ...]:
+    return (Leg(accounts.escrow, -micros, ref), Leg(to, micros, ref)) if micros else ()
 
 
-def _overage(outcome: PositionOutcome, accounts: PositionAccounts) -> tuple[list[Leg], list[HoldChange]]:
+def _charge(ref: str, payout: Payout, fee_micros: int, accounts: PositionAccounts) -> tuple[Leg, ...]:
     """Charge the buyer for use above the position, out of what was held for it."""
-    charged = outcome.overage.gross_micros + outcome.overage_fee_micros
-    legs = [
-        Leg(accounts.buyer_cash, -charged),
-        Leg(accounts.fees, outcome.overage_fee_micros, "buyer_fee"),
-        *_payout_legs(outcome.overage, accounts),
-    ]
-    return legs, [HoldChange(accounts.buyer_cash, -charged, accounts.overage_hold_ref)]
+    if not payout.gross_micros and not fee_micros:
+        return ()
+    return (
+        Leg(accounts.buyer_cash, -payout.gross_micros - fee_micros, ref),
+        Leg(accounts.fees, fee_micros, ref),
+        *_payout_legs(ref, payout, accounts),
+    )
 
 
-def _damages(micros: int, accounts: PositionAccounts) -> tuple[list[Leg], list[HoldChange]]:
+def _damages(micros: int, accounts: PositionAccounts) -> tuple[Leg, ...]:
     """Pay the buyer out of the provider's bond."""
-    legs = [Leg(accounts.provider_cash, -micros), Leg(accounts.buyer_cash, micros)]
-    return legs, [HoldChange(accounts.provider_cash, -micros, accounts.bond_hold_ref)]
+    return (
+        (Leg(accounts.provider_cash, -micros, _DAMAGES), Leg(accounts.buyer_cash, micros, _DAMAGES)) if micros else ()
+    )

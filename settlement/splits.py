@@ -70,6 +70,10 @@ class ShareAmount:
 
 def split(net_micros: int, schedule: ShareSchedule) -> tuple[ShareAmount, ...]:
     """The shares of `net_micros` (>= 0) by largest remainder, ties to the lowest beneficiary id; they sum to it."""
+    if len(schedule.shares) == 1:
+        return (ShareAmount(schedule.shares[0], net_micros),)
+    if net_micros == 0:
+        return tuple(ShareAmount(share, 0) for share in schedule.shares)
     weights = {share.beneficiary: share.weight_ppm for share in schedule.shares}
     amounts = split_largest_remainder(net_micros, weights)
     return tuple(ShareAmount(share, amounts[share.beneficiary]) for share in schedule.shares)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.db import connection
 
 from ledger.clock import get_clock
+from settlement.metering import partitions, reconciling, rollups
 from settlement.runs import sweep as sweeping
 from settlement.runs import work
+
+ROLL_UP_NANOSECONDS = 1_500_000_000  # less than from one bell to the next
 
 
 @shared_task(name="settlement.run_job")
@@ -26,6 +31,32 @@ def sweep() -> None:
     """Make runs that are due and ring for jobs that somebody should do."""
     _forget_rung_bells()
     sweeping.sweep(get_clock().now(), ring=run_job.delay)
+
+
+@shared_task(name="settlement.roll_up")
+def roll_up() -> None:
+    """Sum usage that came in, until nothing waits or the next bell is near."""
+    end = time.monotonic_ns() + ROLL_UP_NANOSECONDS
+    while rollups.roll_up(now=get_clock().now()).calls and time.monotonic_ns() < end:
+        pass
+
+
+@shared_task(name="settlement.reconcile")
+def reconcile() -> None:
+    """Hold the meters of both sides against each other, where something changed after a window's end."""
+    reconciling.reconcile_due(now=get_clock().now())
+
+
+@shared_task(name="settlement.make_usage_partitions")
+def make_usage_partitions() -> None:
+    """Make the tables of the days to come."""
+    partitions.make_partitions_ahead(now=get_clock().now())
+
+
+@worker_ready.connect
+def make_usage_partitions_at_start(**_: object) -> None:
+    """A worker that starts may follow one that was down for days."""
+    make_usage_partitions.delay()
 
 
 def _forget_rung_bells() -> None:

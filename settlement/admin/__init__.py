@@ -1,5 +1,5 @@
-"""Meters, share schedules, settlement runs and statements in the admin. Imported by Django at start-up."""
+"""What settlement keeps in the admin: meters, runs, statements, disputes, payments. Imported by Django at start-up."""
 
-from settlement.admin import records
+from settlement.admin import calendars, cases, disputes, meters, opinions, payments, records
 
-__all__ = ["records"]
+__all__ = ["calendars", "cases", "disputes", "meters", "opinions", "payments", "records"]

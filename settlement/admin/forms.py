@@ -1,52 +1,24 @@
-"""Forms for meters, share schedules and failed jobs."""
+"""Forms for share schedules and failed jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django.urls import reverse
 
 from exchange.models import Product
-from ledger.admin.command_forms import CommandForm, Done, ReasonForm, choice_field, decimal_field, text_field
+from ledger.admin.command_forms import CommandForm, Done, ReasonForm, choice_field, decimal_field
 from ledger.errors import InvalidAmount
 from ledger.models import Party, PartyKind
 from ledger.money import parse_micros
 from ledger.templatetags.amounts import percent
-from settlement.commands.register_meter import RegisterMeter, register_meter
 from settlement.commands.retry_job import RetryJob, retry_job
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
-from settlement.models import MeterSide, SettlementJob
+from settlement.models import SettlementJob
 from settlement.splits import WHOLE_PPM
 
 MICROS_PER_PPM = 100  # a percentage in micros of a percent, to parts per million
 SHARE_ROLES = ("compute", "model", "dataset", "power", "platform")
-SIDES = {
-    PartyKind.PROVIDER: MeterSide.PROVIDER,
-    PartyKind.BUYER: MeterSide.BUYER,
-    PartyKind.HOUSE: MeterSide.GATEWAY,
-}
-
-
-class RegisterMeterForm(CommandForm):
-    title = "Register a meter"
-    intro = "A source of usage events. Only API keys of its party may report for it; the house's meters are gateways."
-    submit = "Register the meter"
-    field_of: ClassVar[Mapping[str, str]] = {"side": "party"}
-
-    party = choice_field("Party")
-    code = text_field("Code", help_text="What the meter writes as CloudEvents source.", max_length=80)
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        parties = Party.objects.filter(kind__in=SIDES).order_by("name")
-        self.choose_from("party", [(str(party.pk), f"{party.name} ({party.kind})") for party in parties])
-
-    def act(self) -> Done:
-        party = Party.objects.get(pk=self.cleaned_data["party"])
-        command = RegisterMeter(party.pk, self.cleaned_data["code"], SIDES[PartyKind(party.kind)])
-        meter = register_meter(command, actor=self.access.actor, now=self.now)
-        return Done(f"{meter} is registered.", reverse("admin:settlement_meter_change", args=(meter.pk,)))
 
 
 class SetShareScheduleForm(CommandForm):

@@ -18,33 +18,18 @@ from ledger.models import Party
 from ledger.parties.access import Access
 from ledger.templatetags.amounts import count, micros, percent, utc, whole_hex
 from ledger.web import access_of
-from settlement.admin.forms import RegisterMeterForm, RetryJobForm, SetShareScheduleForm
+from settlement.admin.forms import RetryJobForm, SetShareScheduleForm
 from settlement.models import (
     JobState,
-    Meter,
     PositionSettlement,
     SettlementJob,
     SettlementRun,
     ShareSchedule,
     Statement,
     UnmatchedUsage,
-    UsageConflict,
 )
 
-
-@admin.register(Meter)
-class MeterAdmin(AddsByCommand):
-    list_display = ("code", "party", "side", "registered_at")
-    party_columns = ("party",)
-    list_select_related = ("party",)
-    search_fields = ("code", "party__code")
-    add_form = RegisterMeterForm
-
-    def own_rows(self, access: Access) -> Q | None:
-        return owned_by("party_id", access.party_ids)
-
-    def may_add(self, access: Access) -> bool:
-        return access.is_operator
+ERROR_SHOWN = 200  # characters, in a list
 
 
 @admin.register(ShareSchedule)
@@ -76,14 +61,15 @@ class ShareScheduleAdmin(AddsByCommand):
 
 @admin.register(SettlementRun)
 class SettlementRunAdmin(RecordAdmin):
-    list_display = ("id", "kind", "period", "currency", "state_shown", "progress", "created_at", "published_at")
+    list_display = ("id", "kind", "period", "product", "currency", "state_shown", "progress", "failed", "published_at")
     list_filter = ("state", "kind")
-    list_select_related = ("currency",)
+    list_select_related = ("currency", "product")
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        done = Count("jobs", filter=Q(jobs__state=JobState.DONE))
-        return super().get_queryset(request).annotate(jobs_total=Count("jobs"), jobs_done=done)
+        done, failed = (Count("jobs", filter=Q(jobs__state=state)) for state in (JobState.DONE, JobState.FAILED))
+        runs = super().get_queryset(request)
+        return runs.annotate(jobs_total=Count("jobs"), jobs_done=done, jobs_failed=failed)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -105,15 +91,36 @@ class SettlementRunAdmin(RecordAdmin):
     def progress(self, run: Any) -> str:
         return f"{run.jobs_done} of {run.jobs_total}"
 
+    @column("Failed")
+    def failed(self, run: Any) -> str:
+        return str(run.jobs_failed or "")
+
 
 @admin.register(SettlementJob)
 class SettlementJobAdmin(RecordAdmin):
-    list_display = ("id", "run", "step", "subject_id", "state_shown", "attempt", "error")
+    list_display = ("id", "run", "step", "subject_id", "state_shown", "attempt", "why")
     list_filter = ("state", "step")
     list_select_related = ("run",)
     ordering = ("-id",)
     paginator = InfinitePaginator
     actions_detail = ("retry",)
+    fields = (
+        "run", "step", "subject_id", "state", "attempt", "error", "not_before", "lease_owner", "lease_until", "fencing",
+        "finished_at", "inputs", "result",
+    )  # fmt: skip
+    readonly_fields = ("inputs", "result")
+
+    @column("Error")
+    def why(self, job: SettlementJob) -> str:
+        return job.error[:ERROR_SHOWN]
+
+    @column("Digest of the inputs")
+    def inputs(self, job: SettlementJob) -> str:
+        return whole_hex(job.input_digest)
+
+    @column("Digest of the result")
+    def result(self, job: SettlementJob) -> str:
+        return whole_hex(job.result_digest)
 
     @column("State", ordering="state")
     def state_shown(self, job: SettlementJob) -> SafeString:
@@ -129,8 +136,12 @@ class SettlementJobAdmin(RecordAdmin):
         return command_page(self, request, RetryJobForm, subject=job, job=job)
 
 
-class _PositionRows(RecordAdmin):
-    """Rows of a position, with the names that its numbers stand for."""
+def _named(table: QuerySet[Any], number: str, name: str) -> Subquery:
+    return Subquery(table.filter(id=OuterRef(number)).values(name)[:1])
+
+
+class PairRows(RecordAdmin):
+    """Rows of a buyer and a provider, with the names that their numbers stand for."""
 
     ordering = ("-id",)
     paginator = InfinitePaginator
@@ -140,22 +151,14 @@ class _PositionRows(RecordAdmin):
         return Q(buyer_id__in=own) | Q(provider_id__in=own) if own else None
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        def named(table: QuerySet[Any], number: str, name: str) -> Subquery:
-            return Subquery(table.filter(id=OuterRef(number)).values(name)[:1])
-
         return (
             super()
             .get_queryset(request)
             .annotate(
-                symbol=named(Contract.objects.all(), "contract_id", "symbol"),
-                buyer_name=named(Party.objects.all(), "buyer_id", "name"),
-                provider_name=named(Party.objects.all(), "provider_id", "name"),
+                buyer_name=_named(Party.objects.all(), "buyer_id", "name"),
+                provider_name=_named(Party.objects.all(), "provider_id", "name"),
             )
         )
-
-    @column("Contract", ordering="contract_id")
-    def contract(self, row: Any) -> str:
-        return str(row.symbol)
 
     @column("Buyer", ordering="buyer_id")
     def buyer(self, row: Any) -> str:
@@ -166,8 +169,19 @@ class _PositionRows(RecordAdmin):
         return str(row.provider_name)
 
 
+class PositionRows(PairRows):
+    """Rows of a position: of a pair, in a contract."""
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(symbol=_named(Contract.objects.all(), "contract_id", "symbol"))
+
+    @column("Contract", ordering="contract_id")
+    def contract(self, row: Any) -> str:
+        return str(row.symbol)
+
+
 @admin.register(PositionSettlement)
-class PositionSettlementAdmin(_PositionRows):
+class PositionSettlementAdmin(PositionRows):
     """What a run found for a position; its buyer's and its provider's staff see it too."""
 
     list_display = ("contract", "buyer", "provider", "delivered", "unused", "short", "paid", "run")
@@ -193,21 +207,12 @@ class PositionSettlementAdmin(_PositionRows):
 
 
 @admin.register(UnmatchedUsage)
-class UnmatchedUsageAdmin(_PositionRows):
+class UnmatchedUsageAdmin(PositionRows):
     """Usage without a position: visible to both sides, moves no money."""
 
     list_display = ("contract", "buyer", "provider", "tokens", "run")
     fields = ("run", "contract", "buyer", "provider", "tokens", "evidence")
     readonly_fields = ("contract", "buyer", "provider")
-
-
-@admin.register(UsageConflict)
-class UsageConflictAdmin(RecordAdmin):
-    """Ids that came again with other content: evidence, counted nowhere."""
-
-    list_display = ("id", "meter_id", "event_id", "received_at")
-    ordering = ("-id",)
-    paginator = InfinitePaginator
 
 
 @admin.register(Statement)

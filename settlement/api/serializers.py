@@ -1,4 +1,4 @@
-"""The shapes of usage events and statements outside."""
+"""The shapes of usage events outside."""
 
 from __future__ import annotations
 
@@ -7,36 +7,83 @@ from typing import Any
 from rest_framework import serializers
 
 from ledger.api.fields import DigestField
-from settlement.api.statement_file import signed_payload
-from settlement.metering.envelope import COMPLETED_TYPE, MAX_FAMILY_LENGTH, MAX_ID_LENGTH, REFUSED_TYPE
+from settlement.metering.events import (
+    EVENT_TYPES,
+    MAX_ID_LENGTH,
+    MAX_MILLISECONDS,
+    MAX_REQUESTS,
+    MAX_SOURCE_LENGTH,
+    MAX_WHY_LENGTH,
+)
 from settlement.metering.families import FAMILIES
-from settlement.metering.ingestion import ItemResult, ItemStatus
-from settlement.metering.reconcile import RefusalReason
-from settlement.models import RunKind, Statement
+from settlement.metering.records import RefusalReason
+from settlement.metering.results import ItemResult, ItemStatus
 
 
 class UsageDataSerializer(serializers.Serializer[Any]):
-    """What was used. Only described here: events are read one by one, and each gets its own answer."""
+    """What was used. Only described here: events are read one by one, and each gets its own answer.
 
-    contract = serializers.CharField(help_text="Symbol of the contract whose window the request belongs to.")
-    buyer = serializers.CharField(help_text="Code of the party that asked.")
-    provider = serializers.CharField(help_text="Code of the party that served or refused.")
-    request_id = serializers.CharField(max_length=MAX_ID_LENGTH, help_text="The same on both sides' meters.")
-    accepted_at = serializers.DateTimeField(help_text="When the provider accepted or refused it; decides the window.")
-    family = serializers.ChoiceField(choices=sorted(FAMILIES), help_text=f"At most {MAX_FAMILY_LENGTH} characters.")
-    usage = serializers.DictField(help_text="The provider's usage object as it came.")
+    Which members an event has goes by its type: those not said of a type are for started, completed, refused and
+    correction.
+    """
+
+    contract = serializers.CharField(max_length=MAX_ID_LENGTH, help_text="Symbol of the contract; of every type.")
+    buyer = serializers.CharField(required=False, help_text="Code of the party that asked; not of a watermark.")
+    provider = serializers.CharField(required=False, help_text="Code of the party that served; not of a watermark.")
+    request_id = serializers.CharField(
+        max_length=MAX_ID_LENGTH, required=False, help_text="The same on both sides' meters."
+    )
+    accepted_at = serializers.DateTimeField(
+        required=False, help_text="When the provider accepted or refused it; decides the window."
+    )
+    family = serializers.ChoiceField(
+        choices=sorted(FAMILIES),
+        required=False,
+        help_text="How `usage` is to be read. Not of started, nor of a correction to void.",
+    )
+    usage = serializers.DictField(
+        required=False, help_text="The provider's usage object as it came; an aggregate's has the sums."
+    )
+    retry_of = serializers.CharField(required=False, help_text="request_id of the attempt that this one repeats.")
+    ttft_ms = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_MILLISECONDS,
+        help_text="Of a completed request: milliseconds to the first output token.",
+    )
+    output_ms = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_MILLISECONDS,
+        help_text="Of a completed request: milliseconds from the first output token to the last.",
+    )
     reason = serializers.ChoiceField(
         choices=[reason.value for reason in RefusalReason], required=False, help_text="Of a refusal."
     )
-    retry_of = serializers.CharField(required=False, help_text="request_id of the attempt that this one repeats.")
+    supersedes = serializers.CharField(
+        max_length=MAX_ID_LENGTH, required=False, help_text="Correction: id of the meter's event that it replaces."
+    )
+    why = serializers.CharField(max_length=MAX_WHY_LENGTH, required=False, help_text="Correction: what was wrong.")
+    replacement = serializers.ChoiceField(
+        choices=["completed", "refused", "void"], required=False, help_text="Correction: what the event becomes."
+    )
+    minute = serializers.DateTimeField(required=False, help_text="Aggregate: its whole UTC minute.")
+    requests = serializers.IntegerField(
+        required=False, min_value=1, max_value=MAX_REQUESTS, help_text="Aggregate: how many were completed."
+    )
+    records_root = DigestField(required=False, help_text="Aggregate: Merkle root over the single records.")
+    up_to = serializers.DateTimeField(required=False, help_text="Watermark: all accepted before this was sent.")
+    sequence = serializers.IntegerField(required=False, help_text="Watermark: 1, 2, 3 … by meter and contract.")
+    events = serializers.IntegerField(required=False, help_text="Watermark: how many events were sent.")
+    root = DigestField(required=False, help_text="Watermark: Merkle root over their ids, sorted by bytes.")  # type: ignore[assignment]  # a field so named
 
 
 class UsageEventSerializer(serializers.Serializer[Any]):
     """A CloudEvent 1.0 from a meter. (`source`, `id`) is counted once, however often it comes."""
 
     specversion = serializers.ChoiceField(choices=["1.0"])
-    type = serializers.ChoiceField(choices=[COMPLETED_TYPE, REFUSED_TYPE])
-    source = serializers.CharField(help_text="Code of the meter.")  # type: ignore[assignment]  # a field so named
+    type = serializers.ChoiceField(choices=EVENT_TYPES)
+    source = serializers.CharField(max_length=MAX_SOURCE_LENGTH, help_text="Code of the meter.")  # type: ignore[assignment]  # a field so named
     id = serializers.CharField(max_length=MAX_ID_LENGTH)
     time = serializers.DateTimeField()
     data = UsageDataSerializer()  # type: ignore[assignment]  # a field so named
@@ -55,31 +102,3 @@ class UsageResultsSerializer(serializers.Serializer[Any]):
     """One result an event, in the order of the events."""
 
     items = ItemResultSerializer(many=True)
-
-
-class StatementSerializer(serializers.Serializer[Statement]):
-    """What a party is owed and why, for one settlement run; the signed file is its `download`."""
-
-    id = serializers.CharField()
-    party = serializers.CharField(source="party.code")
-    currency = serializers.CharField(source="currency.code")
-    sequence = serializers.IntegerField(help_text="Its place in the chain of the party and currency.")
-    run_kind = serializers.ChoiceField(source="run.kind", choices=RunKind.choices)
-    period_start = serializers.DateTimeField(source="run.period_start")
-    period_end = serializers.DateTimeField(source="run.period_end")
-    core_digest = DigestField()
-    previous_digest = DigestField(allow_null=True)
-    issued_at = serializers.DateTimeField()
-    download = serializers.SerializerMethodField(help_text="Address of the signed file.")
-
-    def get_download(self, statement: Statement) -> str:
-        return f"/api/v1/statements/{statement.pk}/download"
-
-
-class StatementDetailSerializer(StatementSerializer):
-    """With the content that is signed. Verify the downloaded file before relying on it."""
-
-    content = serializers.SerializerMethodField(help_text="The signed payload: `core` and `annex`.")
-
-    def get_content(self, statement: Statement) -> dict[str, Any]:
-        return signed_payload(statement.jws)

@@ -1,25 +1,29 @@
-"""A statement's file as the interface hands it out: the very bytes that were signed, and what they say."""
+"""A statement's files as the interface hands them out."""
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Any
+from django.http import StreamingHttpResponse
+from django.utils.cache import patch_cache_control
 
 from ledger.api.files import FileRenderer
+from settlement.selectors.statement_files import StatementFile
 
 FILE_TYPE = "application/jose+json"
 
 
-def signed_payload(jws: str) -> dict[str, Any]:
-    """The payload of a statement file. Verifies nothing."""
-    payload: str = json.loads(jws)["payload"]
-    value: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return value
-
-
 class StatementFileRenderer(FileRenderer):
-    """A statement's file."""
+    """A statement's file; renders problems alone, since files are sent as they are made."""
 
     media_type = FILE_TYPE
     format = "jose"
+
+
+def stream(file: StatementFile) -> StreamingHttpResponse:
+    """The file, piece by piece; nobody else's cache keeps it."""
+    response = StreamingHttpResponse(
+        file.pieces,
+        content_type=file.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{file.name}"'},
+    )
+    patch_cache_control(response, private=True, no_store=True)
+    return response

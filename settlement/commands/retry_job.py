@@ -29,5 +29,5 @@ def retry_job(command: RetryJob, *, actor: str, now: datetime) -> None:
         raise NotFound(f"There is no settlement job {command.job_id}.", job=str(command.job_id))
     if job.state != JobState.FAILED:
         raise JobNotFailed(f"The job is {job.state}.", job=str(job.id), state=job.state)
-    SettlementJob.objects.filter(id=job.id).update(state=JobState.DUE, attempt=0)
+    SettlementJob.objects.filter(id=job.id).update(state=JobState.DUE, attempt=0, not_before=None)
     record_action(actor=actor, action="retry_settlement_job", subject=f"job:{job.id}", reason=command.reason, now=now)

@@ -1,181 +1,192 @@
-"""The door for usage: a batch of events in, one result an event out.
+"""The door for usage: a call's body in, one result an event out.
 
-Meters retry until they get an answer, several workers may get the same batch, and one broken event must not hold up
-the others. So an event's identity (meter, id) and its data are written in one transaction, in key order, and whoever
-comes second finds a duplicate. Nothing is dropped in silence: what cannot be settled is quarantined with its reason,
-what cannot even be kept is rejected with one.
+Meters retry until they get an answer, several workers may get the same call, and one broken event must not hold up the
+others. So an event's identity (meter, id) and its data are written in one transaction, in key order, and whoever comes
+second finds a duplicate. Nothing is dropped in silence: what cannot be settled is quarantined with its reason, what
+cannot even be kept is rejected with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg import Cursor
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from settlement.errors import BatchTooLarge
-from settlement.metering.context import MeteredContract, MeteringContext, load_context, window_starts
-from settlement.metering.envelope import BadEvent, EventKind, UsageReport, event_id_of, parse_event
-from settlement.metering.families import extract
-from settlement.metering.store import Identity, UsageRow, ensure_partitions, keep_conflicts, keep_events
-from settlement.metering.weights import weigh, weigh_refusal
-from settlement.models import MeterSide
+from ledger.packing import packed_cursor
+from settlement.metering.bodies import split_body
+from settlement.metering.context import load_context
+from settlement.metering.corrections import apply_corrections
+from settlement.metering.decode import BadEvent, Report, WatermarkReport, decode_event, event_id_of
+from settlement.metering.judge import Judged, JudgedWatermark, judge, judge_watermark
+from settlement.metering.results import ItemResult, ItemStatus
+from settlement.metering.signed_calls import Signer
+from settlement.metering.store import (
+    Conflict,
+    ensure_partition,
+    next_batch_id,
+    standing_hashes,
+    write_batch,
+    write_conflicts,
+    write_events,
+    write_identities,
+)
+from settlement.metering.watermarks import KnownWatermarks, keep_watermarks
+from settlement.models import UsageBatch
 
-MAX_BATCH = 10_000
-CLOCK_TOLERANCE = timedelta(minutes=5)  # how far ahead of ours a meter's clock may run
-# A billion contract tokens. No request comes near, and what any number of events sums up to then fits 64 bits: nobody
-# can report so much that a contract cannot be settled.
-MAX_EVENT_MILLITOKENS = 10**12
+ATTEMPTS = 4  # at a transaction that the database broke off for another's sake
 
+_AGAIN = (DeadlockDetected, SerializationFailure)
+_OTHER_CONTENT = "This id came before with other content, which stands. Use a new id for another event."
 
-class ItemStatus(StrEnum):
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"  # the same again: as good as accepted
-    CONFLICT = "conflict"  # the id came before with other content, which stands
-    QUARANTINED = "quarantined"  # kept, not settled
-    REJECTED = "rejected"  # not kept; correct it and send it again
-
-
-@dataclass(frozen=True, slots=True)
-class ItemResult:
-    """What became of one event. `code` is stable, and equal to the status where there is nothing more to say."""
-
-    event_id: str
-    status: ItemStatus
-    code: str
-    message: str = ""
+Keep = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A row to keep, and what to answer if nobody was faster."""
+def ingest(
+    body: bytes,
+    *,
+    party_id: int,
+    actor: str,
+    signer: Signer | None,
+    body_digest: bytes,
+    now: datetime,
+    keep_signed: Keep | None = None,
+) -> list[ItemResult]:
+    """Take in a body of CloudEvents from meters of a party; results in the order of the events.
 
-    row: UsageRow
-    result: ItemResult
-
-
-def ingest(events: Sequence[Any], *, party_id: int, now: datetime) -> list[ItemResult]:
-    """Take in up to `MAX_BATCH` CloudEvents from meters of a party; results in the order of the events.
-
-    Commits by itself and may be repeated with the same events at any time. Raises `BatchTooLarge` only.
+    `body` is decompressed; `body_digest` is the SHA-256 of what arrived. Of a call signed by `signer`, `keep_signed`
+    writes down the evidence under the call's number, in the same transaction. Commits by itself and may be repeated
+    with the same body at any time. Raises what `split_body` does.
     """
-    if len(events) > MAX_BATCH:
-        raise BatchTooLarge(f"At most {MAX_BATCH} events a call, not {len(events)}.", maximum=str(MAX_BATCH))
+    raws = split_body(body)
     results: dict[int, ItemResult] = {}
-    reports: dict[int, UsageReport] = {}
-    for index, event in enumerate(events):
+    reports: dict[int, Report | WatermarkReport] = {}
+    for place, raw in enumerate(raws):
         try:
-            reports[index] = parse_event(event)
+            reports[place] = decode_event(raw)
         except BadEvent as bad:
-            results[index] = _rejected(event, bad)
-    ensure_partitions(window_starts(reports.values()))
-    with transaction.atomic(durable=True):
-        context = load_context(reports.values(), party_id=party_id)
-        judged: dict[int, _Judged] = {}
-        for index, report in reports.items():
-            try:
-                judged[index] = _judge(report, context, now)
-            except BadEvent as bad:
-                results[index] = _rejected(events[index], bad)
-        results |= _keep(judged, events, now)
-    return [results[index] for index in range(len(events))]
+            results[place] = ItemResult(event_id_of(raw), ItemStatus.REJECTED, bad.code, bad.message)
+    ensure_partition(now)
+    call = _Call(reports, party_id, None if signer is None else signer.meter_code, now)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with transaction.atomic(durable=True):
+                results |= call.write(actor, body_digest, keep_signed, rejected=len(raws) - len(reports))
+            break
+        except OperationalError as error:
+            if attempt == ATTEMPTS or not isinstance(error.__cause__, _AGAIN):
+                raise
+    return [results[place] for place in range(len(raws))]
 
 
-def _rejected(event: object, bad: BadEvent) -> ItemResult:
-    return ItemResult(event_id_of(event), ItemStatus.REJECTED, bad.code, bad.message)
+class _Call:
+    """The readable events of a call by place, and what they come from."""
 
+    def __init__(
+        self, reports: Mapping[int, Report | WatermarkReport], party_id: int, signer: str | None, now: datetime
+    ) -> None:
+        self._reports = reports
+        self._party_id = party_id
+        self._signer = signer
+        self._now = now
 
-def _judge(report: UsageReport, context: MeteringContext, now: datetime) -> _Judged:
-    """Who reports what for whom, and whether it can be settled. Raises `BadEvent` for what is not even kept."""
-    meter = context.meters.get(report.meter)
-    if meter is None:
-        raise BadEvent("unknown_meter", f"There is no meter {report.meter!r} that this key may report for.")
-    contract = context.contracts.get(report.contract)
-    if contract is None:
-        raise BadEvent("unknown_contract", f"There is no contract {report.contract!r}.")
-    buyer_id, provider_id = context.parties.get(report.buyer), context.parties.get(report.provider)
-    if buyer_id is None or provider_id is None:
-        raise BadEvent("unknown_party", "There is no such buyer or no such provider.")
-    own = {MeterSide.PROVIDER: provider_id, MeterSide.BUYER: buyer_id, MeterSide.GATEWAY: meter.party_id}
-    if own[MeterSide(meter.side)] != meter.party_id:
-        raise BadEvent("not_your_usage", "A party's meter reports that party's own usage only.")
-    buckets, millitokens, reason, detail = _measure(report, contract, now)
-    row = UsageRow(
-        identity=Identity(meter.id, report.event_id),
-        content_hash=report.content_hash,
-        window_start=contract.delivery_start,
-        accepted_at=report.accepted_at,
-        kind=report.kind,
-        contract_id=contract.id,
-        buyer_id=buyer_id,
-        provider_id=provider_id,
-        request_id=report.request_id,
-        retry_of=report.retry_of or "",
-        refusal_reason=report.refusal or "",
-        family=report.family,
-        raw=report.usage,
-        buckets=buckets,
-        millitokens=millitokens,
-        quarantine_reason=reason,
-        received_at=now,
-    )
-    if reason:
-        return _Judged(row, ItemResult(report.event_id, ItemStatus.QUARANTINED, reason, detail))
-    return _Judged(row, ItemResult(report.event_id, ItemStatus.ACCEPTED, ItemStatus.ACCEPTED))
-
-
-def _measure(report: UsageReport, contract: MeteredContract, now: datetime) -> tuple[dict[str, int], int, str, str]:
-    """(buckets, milli-contract-tokens, quarantine reason, what was wrong); the reason is empty if all is well."""
-    extraction = extract(report.family, report.usage)
-    buckets = extraction.buckets.as_dict()
-    if extraction.reason is not None:
-        return buckets, 0, extraction.reason, extraction.detail
-    if not contract.delivery_start <= report.accepted_at < contract.delivery_end:
-        return buckets, 0, "outside_window", "accepted_at is outside the contract's delivery window."
-    if report.accepted_at > now + CLOCK_TOLERANCE:
-        return buckets, 0, "in_future", "accepted_at has not come yet."
-    if contract.final:
-        return buckets, 0, "after_final_run", "The contract's final settlement run has begun."
-    if contract.weights is None:
-        return buckets, 0, "no_weights", "The product does not weigh every kind of token."
-    if report.kind is EventKind.REFUSED:
-        millitokens = weigh_refusal(
-            extraction.buckets, contract.weights, refused_output_tokens=contract.refused_output_tokens
-        )
-    else:
-        millitokens = weigh(extraction.buckets, contract.weights)
-    if millitokens > MAX_EVENT_MILLITOKENS:
-        detail = f"The counts come to more than {MAX_EVENT_MILLITOKENS} thousandths of a contract token."
-        return buckets, 0, "count_out_of_range", detail
-    return buckets, millitokens, "", ""
-
-
-def _keep(judged: Mapping[int, _Judged], events: Sequence[Any], now: datetime) -> dict[int, ItemResult]:
-    """Write what is new and answer every event."""
-    first: dict[Identity, int] = {}
-    for index, item in judged.items():
-        first.setdefault(item.row.identity, index)
-    standing = keep_events([judged[index].row for index in first.values()])
-    results: dict[int, ItemResult] = {}
-    conflicts = []
-    for index, item in judged.items():
-        row = item.row
-        # Another batch was first, or another event of this one.
-        before = standing.get(row.identity) or (judged[first[row.identity]].row.content_hash)
-        if row.identity not in standing and first[row.identity] == index:
-            results[index] = item.result
-        elif before == row.content_hash:
-            results[index] = ItemResult(item.result.event_id, ItemStatus.DUPLICATE, ItemStatus.DUPLICATE)
-        else:
-            conflicts.append((row, before, events[index]))
-            results[index] = ItemResult(
-                item.result.event_id,
-                ItemStatus.CONFLICT,
-                ItemStatus.CONFLICT,
-                "This id came before with other content, which stands. Use a new id for another event.",
+    def write(
+        self, actor: str, body_digest: bytes, keep_signed: Keep | None, *, rejected: int
+    ) -> dict[int, ItemResult]:
+        """Judge and write all, inside a transaction. `rejected`: how many more could not be read."""
+        batch_id = next_batch_id()
+        with packed_cursor() as cursor:
+            items, results = self._judge(cursor)
+            self._keep(cursor, items, results, batch_id)
+            count = Counter([result.status for result in results.values()])
+            batch = UsageBatch(
+                id=batch_id,
+                party_id=self._party_id,
+                actor=actor,
+                received_at=self._now,
+                body_digest=body_digest,
+                accepted=count[ItemStatus.ACCEPTED],
+                duplicates=count[ItemStatus.DUPLICATE],
+                conflicts=count[ItemStatus.CONFLICT],
+                quarantined=count[ItemStatus.QUARANTINED],
+                rejected=count[ItemStatus.REJECTED] + rejected,
             )
-    keep_conflicts(conflicts, now)
-    return results
+            write_batch(cursor, batch, rolls_up=batch.accepted > 0)
+        if keep_signed is not None:
+            keep_signed(batch_id)
+        return results
+
+    def _judge(self, cursor: Cursor[Any]) -> tuple[list[Judged | JudgedWatermark], dict[int, ItemResult]]:
+        """What may be kept, and why the rest is not."""
+        context = load_context(cursor, self._reports.values(), party_id=self._party_id)
+        now, signer = self._now, self._signer
+        items: list[Judged | JudgedWatermark] = []
+        watermarks: list[JudgedWatermark] = []
+        rejected: dict[int, ItemResult] = {}
+        for place, report in self._reports.items():
+            try:
+                if type(report) is Report:
+                    items.append(judge(place, report, context, now=now, signer=signer))
+                elif type(report) is WatermarkReport:
+                    watermarks.append(judge_watermark(place, report, context, now=now, signer=signer))
+            except BadEvent as bad:
+                rejected[place] = _rejected(report, bad)
+        if watermarks:
+            known = KnownWatermarks(cursor, watermarks)
+            for watermark in watermarks:
+                try:
+                    known.check(watermark)
+                    items.append(watermark)
+                except BadEvent as bad:
+                    rejected[watermark.place] = _rejected(watermark.report, bad)
+        return items, rejected
+
+    def _keep(
+        self,
+        cursor: Cursor[Any],
+        items: Sequence[Judged | JudgedWatermark],
+        results: dict[int, ItemResult],
+        batch_id: int,
+    ) -> None:
+        """Write what is new, and answer for all."""
+        new = write_identities(cursor, items, batch_id=batch_id)
+        if len(new) < len(items):
+            _answer_known(cursor, [item for item in items if item.place not in new], results, self._now)
+            items = [item for item in items if item.place in new]
+        events = [item for item in items if type(item) is Judged]
+        apply_corrections(cursor, events, batch_id=batch_id)
+        write_events(cursor, events, batch_id=batch_id, received_at=self._now)
+        watermarks = [item for item in items if type(item) is JudgedWatermark]
+        keep_watermarks(cursor, watermarks, batch_id=batch_id, received_at=self._now)
+        for item in watermarks:
+            results[item.place] = ItemResult(item.report.event_id, ItemStatus.ACCEPTED, ItemStatus.ACCEPTED)
+        for event in events:
+            if event.reason is None:
+                result = ItemResult(event.report.event_id, ItemStatus.ACCEPTED, ItemStatus.ACCEPTED)
+            else:
+                result = ItemResult(event.report.event_id, ItemStatus.QUARANTINED, event.reason, event.detail)
+            results[event.place] = result
+
+
+def _answer_known(
+    cursor: Cursor[Any], items: Sequence[Judged | JudgedWatermark], results: dict[int, ItemResult], now: datetime
+) -> None:
+    """What came before: the same again is fine, other content is kept as evidence."""
+    standing = standing_hashes(cursor, items)
+    conflicts = []
+    for item in items:
+        event_id, first_hash = item.report.event_id, standing[item.place]
+        if first_hash == item.report.content_hash:
+            results[item.place] = ItemResult(event_id, ItemStatus.DUPLICATE, ItemStatus.DUPLICATE)
+        else:
+            conflicts.append(Conflict(item, first_hash))
+            results[item.place] = ItemResult(event_id, ItemStatus.CONFLICT, ItemStatus.CONFLICT, _OTHER_CONTENT)
+    write_conflicts(cursor, conflicts, now)
+
+
+def _rejected(report: Report | WatermarkReport, bad: BadEvent) -> ItemResult:
+    return ItemResult(report.event_id, ItemStatus.REJECTED, bad.code, bad.message)

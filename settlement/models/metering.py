@@ -1,4 +1,4 @@
-"""Meters and what they reported. Events are partitioned by month, their identities by hash; both are made in SQL."""
+"""Meters, their keys, and the calls they made. What they reported is in `metering_usage`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ class MeterSide(models.TextChoices):
 
 
 class Meter(models.Model):
-    """A source of usage events. `code` is the CloudEvents `source`; only keys of its party may report for it."""
+    """A source of usage events. `code` is the CloudEvents `source`; only keys of its party may report for it.
+
+    With `signature_required` what it sends unsigned is rejected.
+    """
 
     party = models.ForeignKey("ledger.Party", on_delete=models.PROTECT, related_name="meters")
     code = models.CharField(max_length=80, unique=True)
     side = models.CharField(max_length=10, choices=MeterSide)
+    signature_required = models.BooleanField(default=False)
     registered_at = models.DateTimeField()
 
     class Meta:
@@ -31,80 +35,71 @@ class Meter(models.Model):
         return self.code
 
 
-class EventStatus(models.TextChoices):
-    ACCEPTED = "accepted"
-    QUARANTINED = "quarantined"
+class MeterKey(models.Model):
+    """An Ed25519 public key of a meter: the raw 32 bytes, named by its RFC 7638 thumbprint.
 
-
-class UsageEvent(models.Model):
-    """One metered request as reported. Append-only; partitioned by month of its contract's delivery start, so that
-    settling a contract reads one partition and a meter's wrong clock can make none.
-
-    `kind` is completed or refused. Buckets are disjoint counts; `millitokens` their weighted sum in
-    milli-contract-tokens. A quarantined event keeps its raw object and the reason, and moves no money.
+    A signature counts if the key was not revoked when the call was received. Revoking is final (a trigger).
     """
 
-    pk = models.CompositePrimaryKey("window_start", "id")
-    window_start = models.DateTimeField()
-    id = models.BigIntegerField()
-    accepted_at = models.DateTimeField()
-    meter_id = models.BigIntegerField()
-    event_id = models.CharField(max_length=120)
-    kind = models.CharField(max_length=12)
-    contract_id = models.BigIntegerField()
-    buyer_id = models.BigIntegerField()
-    provider_id = models.BigIntegerField()
-    request_id = models.CharField(max_length=120)
-    retry_of = models.CharField(max_length=120, default="")
-    refusal_reason = models.CharField(max_length=20, default="")
-    family = models.CharField(max_length=32)
-    raw = models.JSONField()
-    content_hash = models.BinaryField(max_length=32)
-    buckets = models.JSONField()
-    millitokens = models.BigIntegerField()
-    status = models.CharField(max_length=12, choices=EventStatus)
-    quarantine_reason = models.CharField(max_length=60, default="")
-    received_at = models.DateTimeField()
-
-    class Meta:
-        managed = False
-        db_table = "settlement_usageevent"
-
-    def __str__(self) -> str:
-        return f"{self.meter_id}/{self.event_id}"
-
-
-class UsageDedup(models.Model):
-    """(meter, event id) was seen, with this content. Hash-partitioned; outlives the events."""
-
-    pk = models.CompositePrimaryKey("meter_id", "event_id")
-    meter_id = models.BigIntegerField()
-    event_id = models.CharField(max_length=120)
-    content_hash = models.BinaryField(max_length=32)
-    usage_event_id = models.BigIntegerField()
-
-    class Meta:
-        managed = False
-        db_table = "settlement_usagededup"
-
-    def __str__(self) -> str:
-        return f"{self.meter_id}/{self.event_id}"
-
-
-class UsageConflict(models.Model):
-    """The same id came again with other content: kept as evidence, counted nowhere."""
-
-    meter_id = models.BigIntegerField()
-    event_id = models.CharField(max_length=120)
-    first_hash = models.BinaryField(max_length=32)
-    content_hash = models.BinaryField(max_length=32)
-    raw = models.JSONField()
-    received_at = models.DateTimeField()
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="keys")
+    thumbprint = models.CharField(max_length=43, unique=True)
+    public_key = models.BinaryField(max_length=32)
+    registered_at = models.DateTimeField()
+    registered_by = models.CharField(max_length=80)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(name="usage_conflict_once", fields=["meter_id", "event_id", "content_hash"])
+            models.CheckConstraint(
+                name="meter_key_revoked_by_someone",
+                condition=Q(revoked_at=None, revoked_by="") | (Q(revoked_at__isnull=False) & ~Q(revoked_by="")),
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.meter_id}/{self.event_id}"
+        return self.thumbprint
+
+
+class UsageBatch(models.Model):
+    """One call of a party's meters: when it came, who sent it, and what became of its events. Append-only.
+
+    `body_digest` is the SHA-256 of the body as it arrived, before any decompression.
+    """
+
+    id = models.BigIntegerField(primary_key=True)  # from settlement_usagebatch_id_seq, before its events are written
+    party_id = models.BigIntegerField()
+    actor = models.CharField(max_length=80)
+    received_at = models.DateTimeField()
+    body_digest = models.BinaryField(max_length=32)
+    accepted = models.IntegerField()
+    duplicates = models.IntegerField()
+    conflicts = models.IntegerField()
+    quarantined = models.IntegerField()
+    rejected = models.IntegerField()
+
+    class Meta:
+        verbose_name_plural = "usage batches"
+        indexes: ClassVar = [models.Index(fields=["party_id", "id"], name="usage_batch_of_party")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class SignedBatch(models.Model):
+    """What proves a signed call: its bytes and its RFC 9421 signature. Append-only; one a signed `UsageBatch`."""
+
+    batch_id = models.BigIntegerField(primary_key=True)
+    meter_key = models.ForeignKey(MeterKey, on_delete=models.PROTECT, related_name="+")
+    signature_input = models.CharField(max_length=400)  # the parameters as sent, the end of the signature base
+    signature = models.BinaryField(max_length=64)
+    path = models.CharField(max_length=200)
+    content_type = models.CharField(max_length=100)
+    content_encoding = models.CharField(max_length=20, blank=True, default="")
+    body = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "signed batches"
+
+    def __str__(self) -> str:
+        return str(self.pk)

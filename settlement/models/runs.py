@@ -1,4 +1,4 @@
-"""Settlement runs, their jobs, and what each run found for each position."""
+"""Settlement runs, their jobs, what each run was frozen from, and what it found for each position."""
 
 from __future__ import annotations
 
@@ -10,26 +10,42 @@ from django.db.models import F, Q
 
 
 class RunKind(models.TextChoices):
+    INDICATIVE = "indicative"  # posts nothing; its statements stand outside the chain
     INITIAL = "initial"
     FINAL = "final"
+    TRUE_UP = "true_up"
+    DISPUTED_FINAL = "disputed_final"  # of what one dispute is about, after its decision
 
 
 class RunState(models.TextChoices):
     OPEN = "open"  # jobs are being settled
-    STATING = "stating"  # all contracts posted; statements are being signed
+    STATING = "stating"  # all contracts posted; what the statements say is being written
+    SIGNING = "signing"  # what they say is in the log; they are being signed with the proof of it
     PUBLISHED = "published"
 
 
 class SettlementRun(models.Model):
-    """One immutable pass over (currency, period, kind). `input_digest` freezes what it read."""
+    """One immutable pass over (currency, calendar, period, kind, sequence). `input_digest` freezes what it read.
+
+    `product` is set when that product has a settlement calendar of its own. Of usage the run reads the calls up to
+    number `usage_through` and no other, then and whenever it is computed again. `dispute_id` is set for disputed-final
+    runs alone.
+    """
 
     currency = models.ForeignKey("ledger.Asset", on_delete=models.PROTECT)
+    product = models.ForeignKey("exchange.Product", on_delete=models.PROTECT, null=True, related_name="+")
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     kind = models.CharField(max_length=16, choices=RunKind)
+    sequence = models.IntegerField(default=1)
     state = models.CharField(max_length=12, choices=RunState, default=RunState.OPEN)
+    usage_through = models.BigIntegerField(null=True)
+    dispute_id = models.BigIntegerField(null=True)
     input_digest = models.BinaryField(max_length=32, null=True)
     rules_version = models.CharField(max_length=24)
+    code_version = models.CharField(max_length=64, default="")
+    value_date = models.DateField(null=True)  # of the payments that follow from it
+    dispute_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)
 
@@ -37,7 +53,8 @@ class SettlementRun(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="run_once",
-                fields=["currency", "period_start", "period_end", "kind"],
+                fields=["currency", "product", "period_start", "period_end", "kind", "sequence"],
+                nulls_distinct=False,
             ),
             models.CheckConstraint(
                 name="run_period_in_order",
@@ -48,6 +65,14 @@ class SettlementRun(models.Model):
                 condition=Q(state=RunState.PUBLISHED, published_at__isnull=False)
                 | (~Q(state=RunState.PUBLISHED) & Q(published_at__isnull=True)),
             ),
+            models.CheckConstraint(name="run_kind_known", condition=Q(kind__in=RunKind.values)),
+            models.CheckConstraint(name="run_sequence_positive", condition=Q(sequence__gte=1)),
+            models.CheckConstraint(
+                name="run_names_its_dispute",
+                condition=Q(kind=RunKind.DISPUTED_FINAL, dispute_id__isnull=False)
+                | (~Q(kind=RunKind.DISPUTED_FINAL) & Q(dispute_id__isnull=True)),
+            ),
+            models.UniqueConstraint(name="run_of_dispute_once", fields=["dispute_id"]),
         ]
 
     def __str__(self) -> str:
@@ -59,12 +84,61 @@ class SettlementRun(models.Model):
         whole minutes, and a currency is named by whatever the key stands beside."""
         start = self.period_start.astimezone(UTC)
         minutes = (self.period_end - self.period_start) // timedelta(minutes=1)
-        return f"{start:%Y%m%dT%H%MZ}/{minutes}/{self.kind}"
+        calendar = "" if self.product is None else f"{self.product.code}/"
+        again = "" if self.sequence == 1 else f"-{self.sequence}"
+        return f"{calendar}{start:%Y%m%dT%H%MZ}/{minutes}/{self.kind}{again}"
+
+
+class RunContract(models.Model):
+    """A contract that a run covers: in which of its shards, and as which of its contracts in order of delivery.
+
+    Append-only. The shard is the subject of the jobs that settle it and later release what it held.
+    """
+
+    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="contracts")
+    contract_id = models.BigIntegerField()
+    shard = models.BigIntegerField()
+    place = models.IntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="run_contract_once", fields=["run", "contract_id"]),
+            models.UniqueConstraint(name="run_contract_place_once", fields=["run", "place"]),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="run_contract_of_shard", fields=["run", "shard"]),
+            models.Index(name="run_contract_by_contract", fields=["contract_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.contract_id}"
+
+
+class FrozenInput(models.Model):
+    """What a run settled a contract from, all but the usage events, as canonical JSON. Append-only.
+
+    `content` is `settlement.runs.frozen.FrozenContract`; `digest` its SHA-256. The events follow from the run's
+    `usage_through`, and the digest over them is part of the content.
+    """
+
+    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="inputs")
+    contract_id = models.BigIntegerField()
+    content = models.BinaryField()
+    digest = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(name="frozen_once_a_run", fields=["run", "contract_id"])]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.contract_id}"
 
 
 class JobStep(models.TextChoices):
-    SETTLE = "settle"  # a contract
-    STATE = "state"  # a party
+    SETTLE = "settle"  # a shard of contracts
+    STATE = "state"  # what a party's statement says
+    SIGN = "sign"  # a party's statement
+    STAMP = "stamp"  # a time token over a party's statement; nothing waits for it
+    RELEASE = "release"  # what a shard's positions still hold back, after the dispute deadline
 
 
 class JobState(models.TextChoices):
@@ -79,7 +153,7 @@ class SettlementJob(models.Model):
 
     run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="jobs")
     step = models.CharField(max_length=16, choices=JobStep)
-    subject_id = models.BigIntegerField()  # contract id or party id
+    subject_id = models.BigIntegerField()  # shard or party id
     state = models.CharField(max_length=8, choices=JobState, default=JobState.DUE)
     attempt = models.IntegerField(default=0)
     lease_owner = models.CharField(max_length=80, default="", blank=True)
@@ -88,6 +162,8 @@ class SettlementJob(models.Model):
     input_digest = models.BinaryField(max_length=32, null=True)
     result_digest = models.BinaryField(max_length=32, null=True)
     error = models.TextField(default="", blank=True)
+    not_before = models.DateTimeField(null=True)  # after a failure, by the database's clock
+    finished_at = models.DateTimeField(null=True)  # by the database's clock
 
     class Meta:
         constraints: ClassVar = [
@@ -110,6 +186,8 @@ class PositionSettlement(models.Model):
     """What a run found for one position, cumulative. Append-only; later runs post the difference to the one before.
 
     `outcome` holds the figures of `settlement.calculation` as integer strings; `evidence` the meters' figures.
+    `metering` is the canonical JSON of what statements say the meters said, the same for both sides. `reference` names
+    the ledger transaction that posted it; nothing was posted without.
     """
 
     run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="positions")
@@ -118,6 +196,8 @@ class PositionSettlement(models.Model):
     provider_id = models.BigIntegerField()
     outcome = models.JSONField()
     evidence = models.JSONField()
+    metering = models.TextField(default="")
+    reference = models.CharField(max_length=200, default="")
 
     class Meta:
         verbose_name = "settled position"
@@ -127,9 +207,50 @@ class PositionSettlement(models.Model):
                 fields=["run", "contract_id", "buyer_id", "provider_id"],
             )
         ]
+        indexes: ClassVar = [
+            models.Index(name="position_settled_of_buyer", fields=["run", "buyer_id"]),
+            models.Index(name="position_settled_of_provider", fields=["run", "provider_id"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.contract_id}/{self.buyer_id}/{self.provider_id}"
+
+
+class SettlementLine(models.Model):
+    """One line of a party's statement, as it was posted: what netting, invoices, disputes and statements stand on.
+
+    Append-only. In the order of the statement: the contract's place in the run, then `place`. `amount_micros` is what
+    the run changed on the party's account, `cumulative_micros` what all runs so far did; the exact cumulative value is
+    `exact_numerator / exact_denominator` micros. `reference` and `ref` name the ledger transaction and those of its
+    legs that hold it; an indicative run posts nothing and leaves `reference` empty.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "party_id", "contract_place", "place")
+    run_id = models.BigIntegerField()
+    party_id = models.BigIntegerField()
+    contract_id = models.BigIntegerField()
+    counterparty_id = models.BigIntegerField(null=True)
+    tokens = models.BigIntegerField(null=True)
+    price_micros = models.BigIntegerField(null=True)
+    amount_micros = models.BigIntegerField()
+    value_micros = models.BigIntegerField()
+    cumulative_micros = models.BigIntegerField()
+    exact_numerator = models.DecimalField(max_digits=76, decimal_places=0)
+    exact_denominator = models.DecimalField(max_digits=38, decimal_places=0)
+    contract_place = models.IntegerField()
+    place = models.IntegerField()
+    tax_rate_ppm = models.IntegerField()
+    tax_category = models.CharField(max_length=120)
+    kind = models.CharField(max_length=32)
+    beneficiary = models.CharField(max_length=32, default="")
+    reference = models.CharField(max_length=200, default="")
+    ref = models.CharField(max_length=120, default="")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(name="settlement_line_of_contract", fields=["contract_id", "run_id"])]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.party_id} {self.kind}: {self.amount_micros}"
 
 
 class UnmatchedUsage(models.Model):
@@ -157,7 +278,8 @@ class UnmatchedUsage(models.Model):
 class ClosingBalance(models.Model):
     """How an account stood when a run closed: all parties' at one instant, under the ledger head. Append-only.
 
-    What a statement closes with, whenever it is made: `held` could not be found again later.
+    What a statement closes with, whenever it is made: `held` could not be found again later. The salts of the
+    statement's lines follow from `line_seed`.
     """
 
     run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="closings")
@@ -166,6 +288,7 @@ class ClosingBalance(models.Model):
     balance = models.BigIntegerField()
     held = models.BigIntegerField()
     seq = models.BigIntegerField()
+    line_seed = models.BinaryField(max_length=32, null=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(name="closing_once_a_run", fields=["run", "party"])]

@@ -1,57 +1,123 @@
-"""Making runs: a currency, a period, initial or final, and one job for each of its contracts."""
+"""Making runs: what one covers, which usage it reads, and a job for each of its shards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
+from exchange.models import Product
 from ledger.actions import record_action
+from ledger.models import Asset
 from ledger.selectors.parties import get_currency
-from settlement.errors import ContractNotDelivered, InitialRunMissing, InvalidPeriod
-from settlement.market import SETTLEABLE, SettledContract, contracts_to_settle
+from settlement.errors import ContractNotDelivered, InvalidPeriod
+from settlement.market import SETTLEABLE, SettledContract, contracts_to_settle, load_contracts
 from settlement.metering.context import USAGE_LOCK
-from settlement.models import JobStep, RunKind, RunState, SettlementJob, SettlementRun
-from settlement.rules import RULES_VERSION
+from settlement.models import (
+    Dispute,
+    JobStep,
+    RunContract,
+    RunKind,
+    RunState,
+    SettlementJob,
+    SettlementRun,
+    UsageBatch,
+)
+from settlement.rules import CODE_VERSION, RULES_VERSION
+from settlement.runs.calendar import dispute_deadline, due_at, value_date
+from settlement.runs.calendars import calendar_of, product_calendars
+from settlement.runs.earlier import POSTED, last_posted_run
+from settlement.runs.errors import EarlierRunMissing
+from settlement.runs.shards import shards_of
 
-MINUTE = timedelta(minutes=1)
+_FOLLOWS = {RunKind.FINAL: RunKind.INITIAL, RunKind.TRUE_UP: RunKind.FINAL}
 
 
 @transaction.atomic
 def create_run(
-    currency: str, period_start: datetime, period_end: datetime, kind: RunKind, *, actor: str, now: datetime
+    currency: str,
+    period_start: datetime,
+    period_end: datetime,
+    kind: RunKind,
+    *,
+    actor: str,
+    now: datetime,
+    product: Product | None = None,
+    dispute: Dispute | None = None,
 ) -> SettlementRun:
     """Make the run over all contracts of a currency whose delivery ended in `(period_start, period_end]`, or return it.
 
-    An initial run takes the contracts that no other one has taken; a final run takes those of the initial run of the
-    same period, and from then on their usage comes too late. Raises `InvalidPeriod`, `ContractNotDelivered` and
-    `InitialRunMissing`.
+    With a `product` of those of that product, else of all products without a calendar of their own. Initial and
+    indicative runs take the contracts that no initial run has taken; a final run takes those of the initial run of the
+    same period, a true-up those of the final one; with the last of them their usage comes too late. A disputed-final
+    run takes the contract of its `dispute`. Raises `InvalidPeriod`, `ContractNotDelivered` and `EarlierRunMissing`.
     """
     asset = get_currency(currency)
     _check_period(period_start, period_end, now)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [USAGE_LOCK])
-    found = {"currency": asset, "period_start": period_start, "period_end": period_end, "kind": kind}
-    existing = SettlementRun.objects.filter(**found).first()
+    scope = _Scope(asset, product, period_start, period_end)
+    existing = _existing(scope, kind, dispute)
     if existing is not None:
         return existing
-    if kind is RunKind.INITIAL:
-        contract_ids = _untaken(contracts_to_settle(asset.id, after=period_start, until=period_end))
-    else:
-        contract_ids = _of_initial_run(asset.id, period_start, period_end)
-    run = SettlementRun.objects.create(**found, rules_version=RULES_VERSION, created_at=now)
-    SettlementJob.objects.bulk_create(
-        SettlementJob(run=run, step=JobStep.SETTLE, subject_id=contract_id) for contract_id in contract_ids
+    contracts = _covered(scope, kind, dispute)
+    run = SettlementRun.objects.create(
+        **scope.members(),
+        **_dates(scope, kind, dispute),
+        kind=kind,
+        sequence=scope.runs(kind).count() + 1,
+        usage_through=_usage_through(contracts, kind),
+        dispute_id=None if dispute is None else dispute.pk,
+        rules_version=RULES_VERSION,
+        code_version=CODE_VERSION,
+        created_at=now,
     )
+    _make_jobs(run, contracts)
     record_action(
         actor=actor,
         action="create_settlement_run",
         subject=f"run:{currency}/{run.key}",
         now=now,
-        details={"contracts": len(contract_ids)},
+        details={"contracts": len(contracts)},
     )
     return run
+
+
+def _make_jobs(run: SettlementRun, contracts: list[SettledContract]) -> None:
+    shards = shards_of(contracts)
+    RunContract.objects.bulk_create(
+        RunContract(run=run, contract_id=contract.id, shard=shard, place=place)
+        for place, (contract, shard) in enumerate(shards, start=1)
+    )
+    SettlementJob.objects.bulk_create(
+        SettlementJob(run=run, step=JobStep.SETTLE, subject_id=shard) for shard in sorted({each for _, each in shards})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What runs of a period have in common."""
+
+    currency: Asset
+    product: Product | None
+    period_start: datetime
+    period_end: datetime
+
+    def members(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def runs(self, kind: RunKind) -> QuerySet[SettlementRun]:
+        return SettlementRun.objects.filter(**self.members(), kind=kind)
+
+
+def _existing(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> SettlementRun | None:
+    if dispute is not None:
+        return SettlementRun.objects.filter(dispute_id=dispute.pk).first()
+    return scope.runs(kind).first()
 
 
 def _check_period(start: datetime, end: datetime, now: datetime) -> None:
@@ -62,12 +128,60 @@ def _check_period(start: datetime, end: datetime, now: datetime) -> None:
             raise InvalidPeriod("A settlement period is of whole UTC minutes.")
 
 
-def _untaken(contracts: Sequence[SettledContract]) -> list[int]:
+def _dates(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> dict[str, Any]:
+    """Value date and dispute deadline. Money that follows a decision is paid after that day."""
+    calendar, period_end = calendar_of(None if scope.product is None else scope.product.pk), scope.period_end
+    if dispute is not None:
+        return {"value_date": value_date(dispute.decided_at or dispute.decide_by)}
+    if kind not in calendar.lags:  # made by hand, outside the calendar
+        return {"value_date": None if kind == RunKind.INDICATIVE else value_date(period_end)}
+    return {
+        "value_date": None if kind == RunKind.INDICATIVE else value_date(due_at(kind, period_end, calendar)),
+        "dispute_until": dispute_deadline(kind, period_end, calendar),
+    }
+
+
+def _usage_through(contracts: Sequence[SettledContract], kind: RunKind) -> int:
+    """The number of the last call there is, or for a dispute that of the run it is about: nothing else is reopened."""
+    if kind == RunKind.DISPUTED_FINAL:
+        last = SettlementRun.objects.filter(id=last_posted_run(contracts[0].id) or 0).first()
+        if last is not None and last.usage_through is not None:
+            return last.usage_through
+    return UsageBatch.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _covered(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> list[SettledContract]:
+    """The contracts of a run, in order of delivery. None of them is in the middle of another one."""
+    if dispute is not None:
+        contracts = list(load_contracts([dispute.contract_id]).values())
+    elif kind in _FOLLOWS:
+        earlier = scope.runs(_FOLLOWS[kind]).filter(state=RunState.PUBLISHED).first()
+        if earlier is None:
+            raise EarlierRunMissing(f"There is no published {_FOLLOWS[kind]} run of this period.")
+        covered = RunContract.objects.filter(run=earlier).values_list("contract_id", flat=True)
+        contracts = list(load_contracts(covered).values())
+    else:
+        contracts = _untaken(scope)
+    under_way = RunContract.objects.filter(
+        contract_id__in=[contract.id for contract in contracts], run__kind__in=POSTED
+    ).exclude(run__state=RunState.PUBLISHED)
+    if under_way.exists():
+        raise EarlierRunMissing("A run of these contracts is not published yet.")
+    return sorted(contracts, key=lambda contract: (contract.delivery_start, contract.symbol))
+
+
+def _untaken(scope: _Scope) -> list[SettledContract]:
     """Each contract is settled by one initial run, however periods overlap."""
+    contracts = contracts_to_settle(scope.currency.pk, after=scope.period_start, until=scope.period_end)
+    if scope.product is not None:
+        contracts = [contract for contract in contracts if contract.product_id == scope.product.pk]
+    else:
+        own_calendar = product_calendars()
+        contracts = [contract for contract in contracts if contract.product_id not in own_calendar]
     taken = set(
-        SettlementJob.objects.filter(
-            step=JobStep.SETTLE, run__kind=RunKind.INITIAL, subject_id__in=[contract.id for contract in contracts]
-        ).values_list("subject_id", flat=True)
+        RunContract.objects.filter(
+            run__kind=RunKind.INITIAL, contract_id__in=[contract.id for contract in contracts]
+        ).values_list("contract_id", flat=True)
     )
     free = [contract for contract in contracts if contract.id not in taken]
     for contract in free:
@@ -77,17 +191,4 @@ def _untaken(contracts: Sequence[SettledContract]) -> list[int]:
                 contract=contract.symbol,
                 state=contract.state,
             )
-    return [contract.id for contract in free]
-
-
-def _of_initial_run(currency_id: int, start: datetime, end: datetime) -> list[int]:
-    initial = SettlementRun.objects.filter(
-        currency_id=currency_id, period_start=start, period_end=end, kind=RunKind.INITIAL, state=RunState.PUBLISHED
-    ).first()
-    if initial is None:
-        raise InitialRunMissing("There is no published initial run of this period.")
-    return list(
-        SettlementJob.objects.filter(run=initial, step=JobStep.SETTLE)
-        .order_by("id")
-        .values_list("subject_id", flat=True)
-    )
+    return free

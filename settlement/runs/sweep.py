@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from settlement.market import ended_unsettled
-from settlement.models import JobStep, RunKind, RunState, SettlementJob, SettlementRun
-from settlement.runs.close import close_run, publish_run
+from exchange.models import Product
+from settlement.market import EndedContract, ended_unsettled
+from settlement.models import RunContract, RunKind, RunState, SettlementRun
+from settlement.runs.calendar import Calendar, period_start
+from settlement.runs.calendars import configured_calendar, product_calendars
+from settlement.runs.close import all_stated, close_run, publish_run
 from settlement.runs.create import create_run
+from settlement.runs.errors import EarlierRunMissing
 from settlement.runs.jobs import due_jobs, give_up_dead_jobs
+from settlement.runs.release import make_release_jobs
+from settlement.selectors.disputes import disputes_to_settle
 
 ACTOR = "settlement"
 RUNG_AT_ONCE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """When runs are made by themselves: period (whole minutes, from midnight UTC; 0: never) and lags after its end."""
-
-    period: timedelta
-    initial_lag: timedelta
-    final_lag: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +33,55 @@ class Swept:
     jobs: tuple[int, ...]
 
 
-def sweep(now: datetime, *, ring: Callable[[int], object], schedule: Schedule | None = None) -> Swept:
-    """Make the runs that are due, move on those that are ready, and ring for every job that somebody should do."""
+def sweep(now: datetime, *, ring: Callable[[int], object], calendar: Calendar | None = None) -> Swept:
+    """Make the runs that are due, move on those that are ready, and ring for every job that somebody should do.
+
+    `calendar`: that of products without one of their own, instead of the settings'.
+    """
     give_up_dead_jobs()
-    runs = tuple(create_due_runs(now, schedule or configured_schedule()))
+    runs = tuple(create_due_runs(now, calendar or configured_calendar()))
     _move_on(now)
+    make_release_jobs(now)
     jobs = tuple(due_jobs(RUNG_AT_ONCE))
     for job_id in jobs:
         ring(job_id)
     return Swept(runs, jobs)
 
 
-def configured_schedule() -> Schedule:
-    """The schedule of the settings, which hold seconds."""
-    return Schedule(
-        period=timedelta(seconds=settings.SETTLEMENT_PERIOD_SECONDS),
-        initial_lag=timedelta(seconds=settings.SETTLEMENT_INITIAL_LAG_SECONDS),
-        final_lag=timedelta(seconds=settings.SETTLEMENT_FINAL_LAG_SECONDS),
-    )
-
-
-def create_due_runs(now: datetime, schedule: Schedule) -> list[int]:
-    """Initial runs of periods that ended a lag ago with all contracts delivered, final runs a longer lag after."""
-    if not schedule.period:
-        return []
+def create_due_runs(now: datetime, calendar: Calendar) -> list[int]:
+    """First runs of periods with all contracts delivered, later ones of the same periods, and those of disputes."""
+    own = product_calendars()
+    products = Product.objects.in_bulk(list(own))
     made = []
-    for currency, start in _due_periods(now - schedule.initial_lag, schedule.period):
-        run = create_run(currency, start, start + schedule.period, RunKind.INITIAL, actor=ACTOR, now=now)
-        made.append(run.id)
-    initial = SettlementRun.objects.filter(
-        kind=RunKind.INITIAL, state=RunState.PUBLISHED, period_end__lte=now - schedule.final_lag
-    )
-    same_period = {name: OuterRef(name) for name in ("currency", "period_start", "period_end")}
-    done = SettlementRun.objects.filter(kind=RunKind.FINAL, **same_period)
-    for run in initial.exclude(Exists(done)).select_related("currency").order_by("id"):
-        final = create_run(run.currency.code, run.period_start, run.period_end, RunKind.FINAL, actor=ACTOR, now=now)
-        made.append(final.id)
-    return made
+    for product, each in [(None, calendar), *((products[product_id], own[product_id]) for product_id in sorted(own))]:
+        if each.period:
+            made += [run.pk for run in _first_runs(now, each, product, set(own))]
+            made += [run.pk for run in _later_runs(now, each, product)]
+    return made + [run.pk for run in _runs_of_disputes(now)]
 
 
-def _due_periods(ended: datetime, period: timedelta) -> list[tuple[str, datetime]]:
+def _first_runs(now: datetime, calendar: Calendar, product: Product | None, own: set[int]) -> Iterator[SettlementRun]:
+    """Indicative and initial runs."""
+    taken = RunContract.objects.filter(run__kind=RunKind.INITIAL).values("contract_id")
+    for kind in (RunKind.INDICATIVE, RunKind.INITIAL):
+        lag = calendar.lags.get(kind)
+        if lag is None:
+            continue
+        ended = [
+            contract
+            for contract in ended_unsettled(taken, until=now - lag)
+            if (contract.product_id not in own if product is None else contract.product_id == product.pk)
+        ]
+        for currency, start in _complete_periods(ended, now - lag, calendar.period):
+            run = _create(currency, start, start + calendar.period, kind, product, now)
+            if run is not None:
+                yield run
+
+
+def _complete_periods(contracts: list[EndedContract], ended: datetime, period: timedelta) -> list[tuple[str, datetime]]:
     """(currency, start) of periods that ended by then and hold delivered contracts no run has taken."""
-    taken = SettlementJob.objects.filter(step=JobStep.SETTLE, run__kind=RunKind.INITIAL).values("subject_id")
     periods: dict[tuple[str, datetime], bool] = {}
-    for contract in ended_unsettled(taken, until=ended):
+    for contract in contracts:
         start = period_start(contract.delivery_end, period)
         if start + period <= ended:
             key = (contract.currency, start)
@@ -88,19 +89,58 @@ def _due_periods(ended: datetime, period: timedelta) -> list[tuple[str, datetime
     return sorted(key for key, complete in periods.items() if complete)
 
 
-def period_start(moment: datetime, period: timedelta) -> datetime:
-    """The start of the period `(start, start + period]` that holds a moment; periods count from midnight UTC."""
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    into_day = moment - midnight
-    return midnight + period * (-(-into_day // period) - 1)
+def _later_runs(now: datetime, calendar: Calendar, product: Product | None) -> Iterator[SettlementRun]:
+    """Final runs after published initial ones, true-ups after published final ones."""
+    same = {name: OuterRef(name) for name in ("currency", "period_start", "period_end")}
+    for before, kind in ((RunKind.INITIAL, RunKind.FINAL), (RunKind.FINAL, RunKind.TRUE_UP)):
+        lag = calendar.lags.get(kind)
+        if lag is None:
+            continue
+        done = SettlementRun.objects.filter(kind=kind, product=product, **same)
+        earlier = SettlementRun.objects.filter(
+            kind=before, product=product, state=RunState.PUBLISHED, period_end__lte=now - lag
+        )
+        for run in earlier.exclude(Exists(done)).select_related("currency").order_by("id"):
+            made = _create(run.currency.code, run.period_start, run.period_end, kind, product, now)
+            if made is not None:
+                yield made
+
+
+def _runs_of_disputes(now: datetime) -> Iterator[SettlementRun]:
+    for dispute in disputes_to_settle():
+        run = dispute.statement.run
+        try:
+            yield create_run(
+                dispute.statement.currency.code,
+                run.period_start,
+                run.period_end,
+                RunKind.DISPUTED_FINAL,
+                actor=ACTOR,
+                now=now,
+                product=run.product,
+                dispute=dispute,
+            )
+        except EarlierRunMissing:
+            continue  # another run of the contract is under way: at the next sweep
+
+
+def _create(
+    currency: str, start: datetime, end: datetime, kind: RunKind, product: Product | None, now: datetime
+) -> SettlementRun | None:
+    """A run, unless another one of its contracts is under way or it is there already."""
+    found = {"currency__code": currency, "product": product, "period_start": start, "period_end": end, "kind": kind}
+    if kind == RunKind.INDICATIVE and SettlementRun.objects.filter(**found).exists():
+        return None
+    try:
+        return create_run(currency, start, end, kind, actor=ACTOR, now=now, product=product)
+    except EarlierRunMissing:
+        return None
 
 
 def _move_on(now: datetime) -> None:
-    """Close and publish what is ready. Whoever finishes last does that; here it is only made sure."""
+    """Close, sign and publish what is ready. Whoever finishes last does that; here it is only made sure."""
+    steps = {RunState.OPEN: close_run, RunState.STATING: all_stated, RunState.SIGNING: publish_run}
     unpublished = SettlementRun.objects.exclude(state=RunState.PUBLISHED).order_by("id")
     for run_id, state in unpublished.values_list("id", "state"):
         with transaction.atomic():
-            if state == RunState.OPEN:
-                close_run(run_id, now=now)
-            else:
-                publish_run(run_id, now=now)
+            steps[RunState(state)](run_id, now=now)

@@ -8,12 +8,21 @@ from datetime import datetime, timedelta
 from settlement.errors import LeaseLost
 from settlement.models import JobStep, SettlementJob
 from settlement.runs.jobs import LEASE, claim_job, fail_job
-from settlement.runs.settle_contract import settle_contract
+from settlement.runs.release import release_shard
+from settlement.runs.settle_shard import settle_shard
+from settlement.runs.sign_party import sign_party
+from settlement.runs.stamp_party import stamp_party
 from settlement.runs.state_party import state_party
 
 logger = logging.getLogger(__name__)
 
-_STEPS = {JobStep.SETTLE: settle_contract, JobStep.STATE: state_party}
+_STEPS = {
+    JobStep.SETTLE: settle_shard,
+    JobStep.STATE: state_party,
+    JobStep.SIGN: sign_party,
+    JobStep.STAMP: stamp_party,
+    JobStep.RELEASE: release_shard,
+}
 
 
 def run_job(job_id: int, *, owner: str, now: datetime, lease: timedelta = LEASE) -> list[int]:

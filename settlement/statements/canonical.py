@@ -1,14 +1,12 @@
-"""The one byte form of a JSON value (RFC 8785), its digest, and the Merkle root over such values."""
+"""The one byte form of a JSON value (RFC 8785) and its digest."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import rfc8785
 
-from ledger.merkle import leaf_hash, tree_root
 from settlement.errors import InvalidStatement
 
 
@@ -23,8 +21,3 @@ def canonical_bytes(value: Any) -> bytes:
 def canonical_digest(value: Any) -> bytes:
     """SHA-256 of the canonical form."""
     return hashlib.sha256(canonical_bytes(value)).digest()
-
-
-def lines_root(lines: Iterable[Any]) -> bytes:
-    """RFC 6962 root; a leaf's content is the canonical form of a line."""
-    return tree_root([leaf_hash(canonical_bytes(line)) for line in lines])

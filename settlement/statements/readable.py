@@ -1,56 +1,30 @@
-"""A statement as a person reads it: words for its codes, lines by contract. Pure; it judges nothing, `verify` does.
+"""A statement as a person reads it: words for its codes. Pure; it judges nothing, `verify` does.
 
 Amounts stay the decimal strings that were signed.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
 from settlement.errors import InvalidStatement
+from settlement.statements.content import stated_digest
+from settlement.statements.wording import describe_line, describe_movement, percent
 
-LINE_WORDS: Mapping[str, str] = {
-    "delivered": "Delivered tokens",
-    "take_or_pay": "Take-or-pay on unused tokens",
-    "refund_unused": "Refund for unused tokens",
-    "refund_short": "Refund for tokens not delivered",
-    "short": "Tokens not delivered",
-    "damages": "Damages for tokens not delivered",
-    "overage": "Use above the position",
-    "overage_fee": "Fee on use above the position",
-    "provider_fee": "Provider's fee",
-    "share": "Share",
-    "excess": "Use beyond the overage cap, not charged",
-    "unmatched": "Use without a position, not charged",
-    "debt": "Still to be paid",
-    "claim": "Still to be received",
-}
-MOVEMENT_WORDS: Mapping[str, str] = {
-    "deposit": "Deposits",
-    "withdrawal": "Withdrawals",
-    "fill_reversal": "Trades taken back",
-    "reversal": "Deposits and withdrawals taken back",
-    "clearing": "Purchases and their fees",
-    "pay_provider": "Paid for delivered and reserved tokens, after fee and shares",
-    "refund_unused": "Refunds for unused tokens",
-    "refund_short": "Refunds for tokens not delivered",
-    "overage": "Use above positions",
-    "damages": "Damages",
-    "adjustment": "Changes by a later run",
-    "clear_debt": "Debts paid",
-}
-MILLI = 1000
+Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line; `value` is what it is worth, `amount` what it changed on the party's cash account."""
+    """One line; `value` is what it is worth, `amount` what it changed on the party's cash account.
+
+    `cumulative` is the value over all runs so far and `exact` the same before its one rounding, in micros; statements
+    of the first form have neither.
+    """
 
     number: int
     what: str
@@ -60,6 +34,8 @@ class Line:
     price: str
     value: str
     amount: str
+    cumulative: str
+    exact: str
     tax: str
     reference: str
 
@@ -82,16 +58,38 @@ class Movement:
 
 
 @dataclass(frozen=True, slots=True)
-class Metering:
-    """The meters' figures of a position, in contract tokens with three decimals; empty where a meter said nothing."""
+class KindTotal:
+    """All lines of one kind together."""
 
-    contract: str
-    counterparty: str
-    provider: str
-    buyer: str
-    difference: str
-    settled: str
-    refused: str
+    what: str
+    lines: int
+    tokens: str
+    value: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the runs before came to for lines of a kind, what this one changed, and what they come to now.
+
+    Told of statements that a run went before.
+    """
+
+    what: str
+    previous: str
+    change: str
+    cumulative: str
+
+
+@dataclass(frozen=True, slots=True)
+class Netting:
+    """What the run's lines come to as one payment, on its value date."""
+
+    value_date: date | None
+    gross_in: str
+    gross_out: str
+    net: str
+    saved: str  # the share of the gross that need not be paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class ReadableStatement:
-    """Everything a statement says, and who signed it when."""
+    """All that a statement says, but for its records."""
 
     statement_id: str
     party: str
@@ -115,41 +113,94 @@ class ReadableStatement:
     previous_digest: str
     run_kind: str
     run_key: str
+    product: str
     period_start: datetime
     period_end: datetime
     input_digest: str
     rules_version: str
+    code_version: str
+    usage_through: str
     opening: str
     closing: str
     held: str
     available: str
     movements: Sequence[Movement]
-    contracts: Sequence[ContractLines]
-    lines_count: int
-    lines_root: str
+    totals: Sequence[KindTotal]
     total: str
-    metering: Sequence[Metering]
-    splits: Sequence[Split]
+    changes: Sequence[Change]
+    previous_run: str
+    netting: Netting | None
+    lines_count: int
+    metering_count: int
+    splits_count: int
+    records_root: str
     notice: str
+    dispute_until: datetime | None
+    contact: str
     core_digest: str
-    issued_at: datetime
-    signers: Sequence[str]
+
+    @property
+    def records_count(self) -> int:
+        return self.lines_count + self.metering_count + self.splits_count
 
 
-def read_statement(file: str) -> ReadableStatement:
-    """What a statement file says, without checking it. Raises `InvalidStatement` if it says nothing intelligible."""
+def read_core(core: Body) -> ReadableStatement:
+    """What the core of a statement says. Raises `InvalidStatement` if it says nothing intelligible."""
     try:
-        envelope = json.loads(file)
-        payload = json.loads(_decoded(envelope["payload"]))
-        signers = [json.loads(_decoded(each["protected"]))["kid"] for each in envelope["signatures"]]
-        return _read(payload, signers)
+        return _read(core)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidStatement("The file is not a statement.") from error
 
 
-def _read(payload: Mapping[str, Any], signers: Sequence[str]) -> ReadableStatement:
-    core = payload["core"]
-    run, balances = core["run"], core["balances"]
+def read_lines(bodies: Iterable[tuple[int, Body]]) -> list[ContractLines]:
+    """Numbered lines, by contract in their order."""
+    contracts = []
+    for contract, group in groupby(bodies, key=lambda each: str(each[1]["contract"])):
+        same = list(group)
+        window = same[0][1]["window"]
+        lines = [read_line(number, body) for number, body in same]
+        contracts.append(ContractLines(contract, read_time(window["start"]), read_time(window["end"]), lines))
+    return contracts
+
+
+def read_line(number: int, body: Body) -> Line:
+    """One line from its record."""
+    tax = body["tax"]
+    return Line(
+        number=number,
+        what=describe_line(body["kind"]),
+        counterparty=body.get("counterparty", ""),
+        beneficiary=body.get("beneficiary", ""),
+        tokens=body.get("tokens", ""),
+        price=body.get("price", ""),
+        value=body["value"],
+        amount=body["amount"],
+        cumulative=body.get("cumulative", ""),
+        exact=body.get("exact", ""),
+        tax=f"{tax['category']} {percent(tax['rate_ppm'])}",
+        reference=body.get("journal", {}).get("reference", ""),
+    )
+
+
+def read_split(body: Body) -> Split:
+    """One share from its record."""
+    return Split(
+        contract=body["contract"],
+        what=describe_line(body["kind"]) if body["kind"] != "pay_provider" else "Payment for the position",
+        beneficiary=body["beneficiary"],
+        percent=percent(body["weight_ppm"]),
+        schedule=body["schedule_version"],
+        amount=body["amount"],
+    )
+
+
+def read_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _read(core: Body) -> ReadableStatement:
+    run, balances, records, notice = core["run"], core["balances"], core["records"], core["notice"]
+    delta = core.get("delta", {})
     return ReadableStatement(
         statement_id=core["statement_id"],
         party=core["party"],
@@ -158,108 +209,51 @@ def _read(payload: Mapping[str, Any], signers: Sequence[str]) -> ReadableStateme
         previous_digest=core.get("previous_digest", ""),
         run_kind=run["kind"],
         run_key=run["key"],
-        period_start=_time(run["period"]["start"]),
-        period_end=_time(run["period"]["end"]),
+        product=run.get("product", ""),
+        period_start=read_time(run["period"]["start"]),
+        period_end=read_time(run["period"]["end"]),
         input_digest=run["input_digest"],
         rules_version=run["rules_version"],
+        code_version=run.get("code_version", ""),
+        usage_through=str(core.get("inputs", {}).get("usage_through", "")),
         opening=balances["opening"]["amount"],
         closing=balances["closing"]["amount"],
         held=balances["held"],
         available=balances["available"],
         movements=[_movement(each) for each in balances["movements"]],
-        contracts=_by_contract(core["lines"]),
-        lines_count=core["lines_count"],
-        lines_root=core["lines_root"],
+        totals=[_total(each) for each in core["totals"]["by_kind"]],
         total=core["totals"]["amount"],
-        metering=[_metering(each) for each in core["metering"]],
-        splits=[_split(each) for each in core["splits"]],
-        notice=core["notice"],
-        core_digest=payload["core_digest"],
-        issued_at=_time(payload["annex"]["issued_at"]),
-        signers=signers,
+        changes=[_change(each) for each in delta.get("by_kind", ())] if "previous_run" in delta else [],
+        previous_run=delta.get("previous_run", ""),
+        netting=_netting(core["netting"]) if "netting" in core else None,
+        lines_count=records["lines"],
+        metering_count=records["metering"],
+        splits_count=records["splits"],
+        records_root=records["root"],
+        notice=notice["text"],
+        dispute_until=read_time(notice["dispute_until"]) if "dispute_until" in notice else None,
+        contact=notice.get("contact", ""),
+        core_digest=stated_digest(core),
     )
 
 
-def describe_line(kind: str) -> str:
-    """The kind of a line in words; an unknown one as it is."""
-    return LINE_WORDS.get(kind, kind.replace("_", " "))
+def _movement(movement: Body) -> Movement:
+    return Movement(describe_movement(movement["kind"]), movement["entries"], movement["amount"])
 
 
-def _by_contract(lines: Sequence[Mapping[str, Any]]) -> list[ContractLines]:
-    contracts = []
-    for contract, group in groupby(lines, key=lambda line: str(line["contract"])):
-        same = list(group)
-        window = same[0]["window"]
-        contracts.append(
-            ContractLines(contract, _time(window["start"]), _time(window["end"]), [_line(line) for line in same])
-        )
-    return contracts
+def _total(total: Body) -> KindTotal:
+    return KindTotal(describe_line(total["kind"]), total["lines"], total["tokens"], total["value"], total["amount"])
 
 
-def _line(line: Mapping[str, Any]) -> Line:
-    tax = line["tax"]
-    return Line(
-        number=line["number"],
-        what=describe_line(line["kind"]),
-        counterparty=line.get("counterparty", ""),
-        beneficiary=line.get("beneficiary", ""),
-        tokens=line.get("tokens", ""),
-        price=line.get("price", ""),
-        value=line["value"],
-        amount=line["amount"],
-        tax=f"{tax['category']} {_percent(tax['rate_ppm'])}",
-        reference=line.get("journal", {}).get("reference", ""),
+def _change(change: Body) -> Change:
+    return Change(describe_line(change["kind"]), change["previous"], change["value"], change["cumulative"])
+
+
+def _netting(netting: Body) -> Netting:
+    return Netting(
+        value_date=date.fromisoformat(netting["value_date"]) if "value_date" in netting else None,
+        gross_in=netting["gross_in"],
+        gross_out=netting["gross_out"],
+        net=netting["net"],
+        saved=percent(netting["ratio_ppm"]),
     )
-
-
-def _movement(movement: Mapping[str, Any]) -> Movement:
-    kind = movement["kind"]
-    return Movement(MOVEMENT_WORDS.get(kind, kind.replace("_", " ")), movement["entries"], movement["amount"])
-
-
-def _metering(figure: Mapping[str, Any]) -> Metering:
-    def tokens(name: str) -> str:
-        return _from_milli(figure[f"{name}_millitokens"]) if f"{name}_millitokens" in figure else ""
-
-    return Metering(
-        contract=figure["contract"],
-        counterparty=figure["counterparty"],
-        provider=tokens("provider"),
-        buyer=tokens("buyer"),
-        difference=tokens("difference"),
-        settled=tokens("settled"),
-        refused=tokens("refused"),
-    )
-
-
-def _split(split: Mapping[str, Any]) -> Split:
-    return Split(
-        contract=split["contract"],
-        what=describe_line(split["kind"]) if split["kind"] != "pay_provider" else "Payment for the position",
-        beneficiary=split["beneficiary"],
-        percent=_percent(split["weight_ppm"]),
-        schedule=split["schedule_version"],
-        amount=split["amount"],
-    )
-
-
-def _from_milli(text: str) -> str:
-    """ "1234567" milli-contract-tokens -> "1234.567" contract tokens."""
-    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
-    whole, thousandths = divmod(int(digits), MILLI)
-    return f"{sign}{whole}.{thousandths:03d}"
-
-
-def _percent(ppm: int) -> str:
-    """700000 -> "70 %", 125000 -> "12.5 %"."""
-    whole, rest = divmod(ppm, 10_000)
-    fraction = f".{rest:04d}".rstrip("0") if rest else ""
-    return f"{whole}{fraction} %"
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _decoded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import calendar
 import json
 from collections.abc import Mapping
@@ -9,59 +10,62 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from joserfc import jws
-from joserfc.jwk import OKPKey
-from joserfc.util import urlsafe_b64decode
 
+from ledger.keys.signers import LocalSigner, thumbprint
+from ledger.keys.signers import Signer as KeySigner
 from settlement.errors import InvalidStatement
 from settlement.statements.canonical import canonical_bytes
 
 ALGORITHM = "Ed25519"
 TYPE = "tokenbourse-statement+jws"
-# `iat`, and what an auditor adds, are not registered header names; we check them ourselves.
-_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
 
 
 class Signer:
-    """Signs statements with one Ed25519 key."""
+    """Signs statements with one Ed25519 key, wherever its private part is."""
 
-    def __init__(self, private_key: Ed25519PrivateKey) -> None:
-        self._key = OKPKey.import_key(private_key)
-        self.public_key = private_key.public_key()
-        self.kid = key_id(self.public_key)
+    def __init__(self, key: Ed25519PrivateKey | KeySigner) -> None:
+        self._key: KeySigner = LocalSigner(key) if isinstance(key, Ed25519PrivateKey) else key
+        self.public_key = self._key.public_key
+        self.kid = self._key.kid
 
     def sign(self, payload: Mapping[str, Any], *, signed_at: datetime) -> bytes:
         """A statement file with one signature over the canonical form of `payload`."""
-        return canonical_bytes(self._signed(canonical_bytes(payload), signed_at, {}))
+        encoded = _base64url(canonical_bytes(payload))
+        return canonical_bytes({"payload": encoded, "signatures": [self._signature(encoded, signed_at, {})]})
 
     def add_signature(self, statement: bytes, *, signed_at: datetime, header: Mapping[str, str] | None = None) -> bytes:
         """The same statement with one signature more; `header` adds protected members such as an auditor's opinion.
 
         Does not judge the signatures already there. Raises `InvalidStatement` if the file is not a statement's.
         """
-        try:
-            envelope = json.loads(statement)
-            payload = urlsafe_b64decode(envelope["payload"].encode("ascii"))
-            earlier = list(envelope["signatures"])
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise InvalidStatement("The file is not a signed statement.") from error
-        signed = self._signed(payload, signed_at, header or {})
-        return canonical_bytes(signed | {"signatures": earlier + signed["signatures"]})
+        payload, earlier = envelope_parts(statement)
+        signature = self._signature(payload, signed_at, header or {})
+        return canonical_bytes({"payload": payload, "signatures": [*earlier, signature]})
 
-    def _signed(self, payload: bytes, signed_at: datetime, header: Mapping[str, str]) -> dict[str, Any]:
-        protected = {
-            **header,
-            "alg": ALGORITHM,
-            "kid": self.kid,
-            "typ": TYPE,
-            "iat": _seconds(signed_at),
-        }
-        return dict(jws.serialize_json([{"protected": protected}], payload, self._key, registry=_REGISTRY))
+    def _signature(self, payload: str, signed_at: datetime, header: Mapping[str, str]) -> dict[str, str]:
+        protected = {**header, "alg": ALGORITHM, "kid": self.kid, "typ": TYPE, "iat": _seconds(signed_at)}
+        encoded = _base64url(canonical_bytes(protected))
+        return {"protected": encoded, "signature": _base64url(self._key.sign(f"{encoded}.{payload}".encode()))}
+
+
+def envelope_parts(statement: bytes) -> tuple[str, list[dict[str, str]]]:
+    """(payload, signatures) of a statement's file as they stand. Raises `InvalidStatement`."""
+    try:
+        envelope = json.loads(statement)
+        payload, signatures = envelope["payload"], list(envelope["signatures"])
+        base64.urlsafe_b64decode(payload.encode("ascii") + b"=" * (-len(payload) % 4))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidStatement("The file is not a signed statement.") from error
+    return payload, signatures
 
 
 def key_id(key: Ed25519PublicKey) -> str:
     """RFC 7638 thumbprint."""
-    return OKPKey.import_key(key).thumbprint()
+    return thumbprint(key)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _seconds(moment: datetime) -> int:

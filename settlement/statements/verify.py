@@ -1,14 +1,21 @@
 """Verify a signed statement offline.
 
-    python -m settlement.statements.verify FILE --jwks KEYS [--previous FILE]
+    python -m settlement.statements.verify FILE --jwks KEYS [--records FILE] [--previous FILE] [--proof FILE]
+                                                [--time-token FILE --authority PEM]
 
 This file stands alone: it needs Python's standard library and `cryptography`, nothing else of this project, so an
 auditor can read it in one sitting and keep a copy. Exit status: 0 verified, 1 a check failed, 2 a file could not be
 read.
 
 Checked, in this order: envelope, signatures and the validity of their keys, canonical form (RFC 8785), digest of the
-core, lines (numbers, Merkle root of RFC 6962), sums, and with --previous the chain. Nothing of the content is looked at
-before a signature over those very bytes has been verified.
+core, balances, records (Merkle root of RFC 9162 over the bytes as they stand, numbers, exact and posted amounts, the
+meters' figures, splits), sums, differences to the runs before, netting, chain, that the core is in the exchange's
+signed log, auditors' opinions, time token. Nothing of the content is looked at before a signature over those very bytes
+has been verified. Statements of the first form have their lines inside and are checked as far as they go.
+
+A fault has one of the codes of `CODES`; they do not change. Without --records the file beside the statement is taken,
+X.records.jsonl for X.jws.json. --proof is a newer proof that the statement is in the log: needed when the key that
+signed it was revoked since, for then its own checkpoint vouches for nothing.
 """
 
 from __future__ import annotations
@@ -20,35 +27,89 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import gcd
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-SCHEMA = "tokenbourse-statement/1"
+FIRST_SCHEMA = "tokenbourse-statement/1"
+SCHEMA = "tokenbourse-statement/2"
 TYPE = "tokenbourse-statement+jws"
+TRANSACTION_PROOF = "tokenbourse-transaction-proof/1"
 MAX_BYTES = 256 * 1024 * 1024
 MAX_DEPTH = 12
 MAX_SIGNATURES = 8
+MAX_PATH = 64
 MAX_SAFE_INTEGER = 2**53 - 1
+PPM = 10**6
+OPINIONS = ("agreed", "agreed_with_findings", "refused")
+CODES = {
+    "bad_key_set": "the key set cannot be read",
+    "bad_envelope": "the file is not a JWS in General JSON, canonical form",
+    "wrong_type": "a signature is of another algorithm or type",
+    "unknown_key": "a signature is of a key that is not in the key set",
+    "bad_signature": "a signature does not fit the content",
+    "key_not_yet_valid": "a key signed before it was valid",
+    "key_expired": "a key signed after it was retired",
+    "key_revoked": "a key was revoked, and nothing shows that it signed before",
+    "not_canonical": "content is not in the one canonical form",
+    "wrong_schema": "the content is not of a form that this verifier knows",
+    "core_changed": "the core is not the one that its digest or its name tells of",
+    "records_missing": "the file of records was not given",
+    "records_truncated": "records are missing at the end",
+    "records_changed": "the records are not those that were signed",
+    "wrong_number": "a record is missing, doubled or out of order",
+    "wrong_record": "a record contradicts itself or the statement",
+    "wrong_sum": "sums are not those of the lines",
+    "wrong_balance": "balances do not follow from each other",
+    "wrong_delta": "differences to the runs before do not add up",
+    "wrong_netting": "gross, net and ratio do not fit the lines",
+    "wrong_exact": "a posted figure is not its exact one, rounded",
+    "wrong_metering": "the meters' figures contradict each other",
+    "wrong_split": "the weights of a split are not the whole",
+    "wrong_chain": "it does not follow on the statement before it",
+    "replayed": "it is no newer than the statement before it",
+    "not_in_log": "nothing shows that it is in the exchange's log",
+    "wrong_checkpoint": "the checkpoint is not one that a key of the set signed",
+    "bad_opinion": "an auditor's opinion is not well formed, or not by an auditor's key",
+    "bad_time_token": "the time token is not over this statement, or not by this authority",
+}
 _AMOUNT = re.compile(r"-?(0|[1-9]\d{0,15})\.\d{6}", re.ASCII)
 _COUNT = re.compile(r"-?(0|[1-9]\d{0,20})", re.ASCII)
+_EXACT = re.compile(r"(0|-?[1-9]\d{0,75})/([1-9]\d{0,37})", re.ASCII)
+_SALT = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+_NAME = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+_SIZE = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Fault(Exception):
-    """What is wrong with the statement, for a person."""
+    """What is wrong with the statement, for a person; `code` for a program, "" for that of the step."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
 class Check:
-    """One step: whether it held, and what was found."""
+    """One step: whether it held, and what was found; `code` says what failed."""
 
     name: str
     passed: bool
     detail: str
+    code: str = ""
 
 
 @dataclass
@@ -58,49 +119,112 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     core: dict[str, Any] | None = None
     signers: list[str] = field(default_factory=list)
+    opinions: list[str] = field(default_factory=list)
+    complete: bool = True  # False when the records were left out, as asked
 
     @property
     def ok(self) -> bool:
         return bool(self.checks) and all(check.passed for check in self.checks)
 
+    @property
+    def code(self) -> str:
+        """Why it is not verified; "" if it is."""
+        return next((check.code for check in self.checks if not check.passed), "")
+
     def text(self) -> str:
         """The report as lines to print."""
-        lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}" for check in self.checks]
-        return "\n".join([*lines, "VERIFIED" if self.ok else "NOT VERIFIED"])
+        lines = [
+            f"ok    {check.name}: {check.detail}"
+            if check.passed
+            else f"FAIL  {check.name}: {check.detail} [{check.code}]"
+            for check in self.checks
+        ]
+        verdict = ("VERIFIED" if self.complete else "VERIFIED WITHOUT RECORDS") if self.ok else "NOT VERIFIED"
+        return "\n".join([*lines, verdict])
 
 
-def verify(statement: bytes, jwks: bytes, previous: bytes | None = None) -> Report:
-    """Check a statement file against a key set, and against the statement before it if given.
+@dataclass(frozen=True)
+class _Beside:
+    """What was given beside the statement."""
 
-    Never raises on bad content: the first fault ends the report.
+    previous: bytes | None = None
+    records: bytes | None = None
+    need_records: bool = True
+    proof: bytes | None = None
+    token: bytes | None = None
+    authority: bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """A signature that was verified."""
+
+    kid: str
+    key: dict[str, Any]
+    header: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement whose signatures and digest were verified."""
+
+    core: dict[str, Any]
+    digest: str
+    annex: dict[str, Any]
+    signatures: list[_Signature]
+    as_signed: bytes  # the file with the exchange's signature alone
+
+    @property
+    def indicative(self) -> bool:
+        return _text(_inner(self.core, "run"), "kind") == "indicative"
+
+
+Keys = dict[str, dict[str, Any]]
+
+
+def verify(
+    statement: bytes,
+    jwks: bytes,
+    previous: bytes | None = None,
+    *,
+    records: bytes | None = None,
+    need_records: bool = True,
+    proof: bytes | None = None,
+    token: bytes | None = None,
+    authority: bytes | None = None,
+) -> Report:
+    """Check a statement file against a key set, with its file of records, and with what else is given: the statement
+    before it, a newer proof of its place in the log, a time token (DER) and its authority's certificates (PEM).
+
+    Without `need_records` a missing file of records is no fault, and the report says that it was not checked. Never
+    raises on bad content: the first fault ends the report.
     """
+    beside = _Beside(previous, records, need_records, proof, token, authority)
     report = Report()
-    step = "key set"
-
-    def passed(detail: str) -> None:
-        report.checks.append(Check(step, True, detail))
-
+    step, code = "key set", "bad_key_set"
     try:
         keys = _keys(jwks)
-        step = "signatures"
-        payload_bytes, report.signers = _open_envelope(statement, keys)
-        passed(f"{len(report.signers)} by {', '.join(report.signers)}")
-        step = "canonical form"
+        step, code = "signatures", "bad_envelope"
+        payload_bytes, signatures, as_signed = _open_envelope(statement, keys)
+        report.signers = [signature.kid for signature in signatures]
+        report.checks.append(Check(step, True, f"{len(signatures)} by {', '.join(report.signers)}"))
+        step, code = "canonical form", "not_canonical"
         payload = _object(_parse(payload_bytes, "payload"), "payload")
         if _canonical(payload) != payload_bytes:
             raise Fault("the payload is not in the canonical form of RFC 8785")
-        passed(f"{len(payload_bytes)} bytes")
-        step = "content"
-        core = _core(payload)
+        report.checks.append(Check(step, True, f"{len(payload_bytes)} bytes"))
+        step, code = "content", "wrong_schema"
+        first = _text(payload, "schema") == FIRST_SCHEMA
+        core, digest = _core(payload)
         report.core = core
-        passed(f"statement {_text(core, 'statement_id')}")
-        for name, check in _CHECKS.items():
-            step = name
-            passed(check(core))
-        step = "chain"
-        passed(_chain(core, _verified_core(previous, keys) if previous is not None else None))
+        opened = _Statement(core, digest, _inner(payload, "annex"), signatures, as_signed)
+        report.checks.append(Check(step, True, f"statement {_text(core, 'statement_id')}"))
+        for step, code, check in _FIRST_STEPS if first else _STEPS:  # noqa: B007 - the fault names the step it ended in
+            detail = check(opened, keys, beside, report)
+            if detail is not None:
+                report.checks.append(Check(step, True, detail))
     except Fault as fault:
-        report.checks.append(Check(step, False, str(fault)))
+        report.checks.append(Check(step, False, str(fault), fault.code or code))
     return report
 
 
@@ -108,17 +232,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify", description="Verify a signed statement offline.")
     parser.add_argument("file", type=Path, help="the statement")
     parser.add_argument("--jwks", type=Path, required=True, help="the public keys, as published")
+    parser.add_argument("--records", type=Path, help="its records; else the file beside it, X.records.jsonl")
     parser.add_argument("--previous", type=Path, help="the statement before it, to check the chain")
+    parser.add_argument("--proof", type=Path, help="a newer proof that it is in the log")
+    parser.add_argument("--time-token", type=Path, help="an RFC 3161 time token over it (DER)")
+    parser.add_argument("--authority", type=Path, help="certificates of the token's authority (PEM)")
     options = parser.parse_args(arguments)
+    if (options.time_token is None) != (options.authority is None):
+        parser.error("--time-token and --authority go together")
     try:
         statement, keys = _read(options.file), _read(options.jwks)
-        previous = None if options.previous is None else _read(options.previous)
+        beside = options.records or _records_beside(options.file)
+        records = _read(beside) if options.records or beside.exists() else None
+        previous, proof, token, authority = (
+            None if path is None else _read(path)
+            for path in (options.previous, options.proof, options.time_token, options.authority)
+        )
     except OSError as error:
         print(f"Cannot read {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
-    report = verify(statement, keys, previous)
+    report = verify(statement, keys, previous, records=records, proof=proof, token=token, authority=authority)
     print(report.text().encode("ascii", "backslashreplace").decode())  # whatever the terminal's encoding
     return 0 if report.ok else 1
+
+
+def _records_beside(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".json").removesuffix(".jws") + ".records.jsonl")
 
 
 def _read(path: Path) -> bytes:
@@ -129,21 +268,26 @@ def _read(path: Path) -> bytes:
 # --- JSON, strictly ---------------------------------------------------------------------------------------------------
 
 
+def _no_float(number: str) -> Any:
+    raise Fault(f"it holds {number[:20]}, which is not a whole number")
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(members)
+    if len(value) != len(members):
+        raise Fault("it repeats a member name")
+    return value
+
+
 def _parse(data: bytes, what: str) -> Any:
     if len(data) > MAX_BYTES:
         raise Fault(f"the {what} is larger than {MAX_BYTES} bytes")
-
-    def unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(members)
-        if len(value) != len(members):
-            raise Fault(f"the {what} repeats a member name")
-        return value
-
-    def refused(number: str) -> Any:
-        raise Fault(f"the {what} holds {number[:20]}, which is not a whole number")
-
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_float=refused, parse_constant=refused)
+        return json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float
+        )
+    except Fault as fault:
+        raise Fault(f"the {what}: {fault}") from None
     except UnicodeDecodeError:
         raise Fault(f"the {what} is not UTF-8") from None
     except RecursionError:
@@ -187,8 +331,18 @@ def _member(value: dict[str, Any], name: str) -> Any:
     return value[name]
 
 
+def _only(value: dict[str, Any], needed: set[str], optional: set[str], what: str) -> dict[str, Any]:
+    """The value, if it has all of these members and no others than these."""
+    if missing := needed - value.keys():
+        raise Fault(f"{what}: {min(missing)} is missing")
+    if unknown := value.keys() - needed - optional:
+        raise Fault(f"{what} has an unknown member {min(unknown)[:60]!a}")
+    return value
+
+
 def _inner(value: dict[str, Any], name: str) -> dict[str, Any]:
-    return _object(_member(value, name), name)
+    inner = value.get(name)
+    return inner if isinstance(inner, dict) else _object(_member(value, name), name)
 
 
 def _list(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -199,10 +353,11 @@ def _list(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _text(value: dict[str, Any], name: str) -> str:
-    text = _member(value, name)
-    if not isinstance(text, str):
-        raise Fault(f"{name} is not a string")
-    return text
+    text = value.get(name)
+    if isinstance(text, str):
+        return text
+    _member(value, name)
+    raise Fault(f"{name} is not a string")
 
 
 def _integer(value: dict[str, Any], name: str) -> int:
@@ -227,6 +382,13 @@ def _count(value: dict[str, Any], name: str) -> int:
     return int(text)
 
 
+def _time(value: dict[str, Any], name: str) -> str:
+    text = _text(value, name)
+    if not _TIME.fullmatch(text):
+        raise Fault(f"{name} is not a UTC time: {text[:40]!r}")
+    return text
+
+
 def _money(micros: int) -> str:
     return f"{'-' if micros < 0 else ''}{abs(micros) // 10**6}.{abs(micros) % 10**6:06d}"
 
@@ -245,9 +407,9 @@ def _base64url(text: str, what: str) -> bytes:
     return data
 
 
-def _keys(jwks: bytes) -> dict[str, dict[str, Any]]:
+def _keys(jwks: bytes) -> Keys:
     """The Ed25519 keys of the set by RFC 7638 thumbprint, computed here, whatever names the set gives them."""
-    keys: dict[str, dict[str, Any]] = {}
+    keys: Keys = {}
     for key in _list(_object(_parse(jwks, "key set"), "the key set"), "keys"):
         if key.get("kty") == "OKP" and key.get("crv") == "Ed25519":
             x = _text(key, "x")
@@ -263,81 +425,65 @@ def _keys(jwks: bytes) -> dict[str, dict[str, Any]]:
     return keys
 
 
-def _open_envelope(statement: bytes, keys: dict[str, dict[str, Any]]) -> tuple[bytes, list[str]]:
-    """The payload's bytes and the key ids that signed them. Every signature present must be good."""
+def _open_envelope(statement: bytes, keys: Keys) -> tuple[bytes, list[_Signature], bytes]:
+    """The payload's bytes, the signatures, and the file with the first of them. Every one present must be good."""
     envelope = _object(_parse(statement, "statement"), "the statement")
     payload, signatures = _text(envelope, "payload"), _list(envelope, "signatures")
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise Fault(f"there must be 1 to {MAX_SIGNATURES} signatures")
     if set(envelope) != {"payload", "signatures"} or _canonical(envelope) != statement:
         raise Fault("the envelope is not JWS General JSON in canonical form")
-    signers = [_check_signature(signature, payload, keys) for signature in signatures]
-    if len(set(signers)) != len(signers):
+    checked = [_check_signature(signature, payload, keys) for signature in signatures]
+    if len({signature.kid for signature in checked}) != len(checked):
         raise Fault("one key signed twice")
-    return _base64url(payload, "payload"), signers
+    return _base64url(payload, "payload"), checked, _canonical({"payload": payload, "signatures": signatures[:1]})
 
 
-def _check_signature(signature: dict[str, Any], payload: str, keys: dict[str, dict[str, Any]]) -> str:
+def _check_signature(signature: dict[str, Any], payload: str, keys: Keys) -> _Signature:
     if set(signature) != {"protected", "signature"}:
         raise Fault("a signature has members besides protected and signature")
     protected = _text(signature, "protected")
     header = _object(_parse(_base64url(protected, "protected"), "protected header"), "the protected header")
     if header.get("alg") != "Ed25519" or header.get("typ") != TYPE or "crit" in header:
-        raise Fault(f"a signature is not of algorithm Ed25519 and type {TYPE}")
+        raise Fault(f"a signature is not of algorithm Ed25519 and type {TYPE}", "wrong_type")
     kid, signed_at = _text(header, "kid"), _integer(header, "iat")
     if kid not in keys:
-        raise Fault(f"key {kid[:60]!r} is not in the key set")
+        raise Fault(f"key {kid[:60]!r} is not in the key set", "unknown_key")
     try:
         Ed25519PublicKey.from_public_bytes(_base64url(_text(keys[kid], "x"), "x")).verify(
             _base64url(_text(signature, "signature"), "signature"), f"{protected}.{payload}".encode()
         )
     except (InvalidSignature, ValueError):
-        raise Fault(f"the signature of key {kid} does not fit the content") from None
+        raise Fault(f"the signature of key {kid} does not fit the content", "bad_signature") from None
     _check_validity(keys[kid], kid, signed_at)
-    return kid
+    return _Signature(kid, keys[kid], header)
 
 
 def _check_validity(key: dict[str, Any], kid: str, signed_at: int) -> None:
-    if "nbf" in key and signed_at < _integer(key, "nbf"):
-        raise Fault(f"key {kid} signed before it was valid")
+    if key.get("status") == "next" or ("nbf" in key and signed_at < _integer(key, "nbf")):
+        raise Fault(f"key {kid} signed before it was valid", "key_not_yet_valid")
     if "exp" in key and signed_at >= _integer(key, "exp"):
-        raise Fault(f"key {kid} signed after it expired")
+        raise Fault(f"key {kid} signed after it expired", "key_expired")
     if "revoked" in key and signed_at >= _integer(_inner(key, "revoked"), "revoked_at"):
-        raise Fault(f"key {kid} signed after it was revoked")
+        raise Fault(f"key {kid} signed after it was revoked", "key_revoked")
 
 
-# --- Content ----------------------------------------------------------------------------------------------------------
+# --- Content of both forms --------------------------------------------------------------------------------------------
 
 
-def _core(payload: dict[str, Any]) -> dict[str, Any]:
-    if _text(payload, "schema") != SCHEMA:
-        raise Fault(f"the schema is not {SCHEMA}")
+def _core(payload: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    if _text(payload, "schema") not in (FIRST_SCHEMA, SCHEMA):
+        raise Fault(f"the schema is neither {SCHEMA} nor {FIRST_SCHEMA}")
+    _only(payload, {"schema", "core", "core_digest", "annex"}, set(), "the payload")
     core = _inner(payload, "core")
-    if _text(payload, "core_digest") != hashlib.sha256(_canonical(core)).hexdigest():
-        raise Fault("core_digest is not the digest of the core")
+    digest = hashlib.sha256(_canonical(core)).hexdigest()
+    if _text(payload, "core_digest") != digest:
+        raise Fault("core_digest is not the digest of the core", "core_changed")
     _text(_inner(payload, "annex"), "issued_at")
-    if (
-        _text(core, "statement_id")
-        != f"{_text(core, 'party')}/{_text(core, 'currency')}/{_text(_inner(core, 'run'), 'key')}"
-    ):
-        raise Fault("statement_id does not name the party, currency and run of the statement")
-    return core
-
-
-def _lines(core: dict[str, Any]) -> str:
-    lines = _list(core, "lines")
-    for number, line in enumerate(lines, start=1):
-        if _integer(line, "number") != number:
-            raise Fault(f"line {number} is numbered {line['number']}")
-    if _integer(core, "lines_count") != len(lines):
-        raise Fault(f"lines_count is {core['lines_count']}, there are {len(lines)}")
-    level = [hashlib.sha256(b"\x00" + _canonical(line)).digest() for line in lines] or [hashlib.sha256(b"").digest()]
-    while len(level) > 1:
-        pairs = [hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(level) - len(level) % 2 :]
-    if _text(core, "lines_root") != level[0].hex():
-        raise Fault("lines_root is not the Merkle root of the lines")
-    return f"{len(lines)}, root {level[0].hex()[:16]}..."
+    named = f"{_text(core, 'party')}/{_text(core, 'currency')}/{_text(_inner(core, 'run'), 'key')}"
+    if _text(core, "statement_id") != named:
+        raise Fault("statement_id does not name the party, currency and run of the statement", "core_changed")
+    return core, digest
 
 
 def _balances(core: dict[str, Any]) -> str:
@@ -356,30 +502,21 @@ def _balances(core: dict[str, Any]) -> str:
     return f"{_money(start)} + {_money(moved)} = {_money(end)}, {entries} entries"
 
 
-def _totals(core: dict[str, Any]) -> str:
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for line in _list(core, "lines"):
-        tokens = _count(line, "tokens") if "tokens" in line else 0
-        figures = (1, tokens, _amount(line, "value"), _amount(line, "amount"))
-        kind = _text(line, "kind")
-        sums[kind] = [total + figure for total, figure in zip(sums[kind], figures, strict=True)]
-    totals = _inner(core, "totals")
-    stated = [
-        (
-            _text(kind, "kind"),
-            [_integer(kind, "lines"), _count(kind, "tokens"), _amount(kind, "value"), _amount(kind, "amount")],
-        )
-        for kind in _list(totals, "by_kind")
-    ]
-    if stated != sorted(sums.items()):
-        raise Fault("the totals by kind are not the sums of the lines")
-    amount = sum(figures[3] for figures in sums.values())
-    if _amount(totals, "amount") != amount:
-        raise Fault(f"the total is {totals['amount']}, the lines sum to {_money(amount)}")
-    return f"{_money(amount)} over {len(sums)} kinds of line"
+def _buckets(position: dict[str, Any]) -> int:
+    """Check the meters' figures by kind of token, if there are any; returns how many."""
+    if "buckets" not in position:
+        return 0
+    buckets = [_object(bucket, f"bucket {name}") for name, bucket in _inner(position, "buckets").items()]
+    for bucket in buckets:
+        said = {name: _count(bucket, name) for name in ("provider", "buyer", "gateway") if name in bucket}
+        if min(_count(bucket, "settled"), _count(bucket, "tolerance"), *said.values()) < 0:
+            raise Fault("a figure of the meters is negative")
+        if "difference" in bucket and _count(bucket, "difference") != said.get("provider", 0) - said.get("buyer", 0):
+            raise Fault("a difference is not the provider's figure less the buyer's")
+    return len(buckets)
 
 
-def _chain(core: dict[str, Any], previous: dict[str, Any] | None) -> str:
+def _chain(core: dict[str, Any], keys: Keys, previous: bytes | None) -> str:
     opening = _inner(_inner(core, "balances"), "opening")
     if _text(_inner(core, "run"), "kind") == "indicative":
         if previous is not None or "sequence" in core or "previous_digest" in core:
@@ -388,35 +525,875 @@ def _chain(core: dict[str, Any], previous: dict[str, Any] | None) -> str:
     sequence = _integer(core, "sequence")
     if sequence < 1 or (sequence == 1) == ("previous_digest" in core):
         raise Fault("only the first statement of a chain has no previous one")
+    before = None if previous is None else _verified_core(previous, keys)
+    if before is not None:
+        if [before.get(name) for name in ("party", "currency")] != [core["party"], core["currency"]]:
+            raise Fault("the previous statement is another party's or another currency's")
+        stated = before.get("sequence")
+        if isinstance(stated, int) and stated >= sequence:
+            raise Fault(f"it is number {sequence} of its chain, and the previous one number {stated}", "replayed")
     if sequence == 1:
-        if previous is not None or _amount(opening, "amount") or _integer(opening, "account_seq"):
+        if before is not None or _amount(opening, "amount") or _integer(opening, "account_seq"):
             raise Fault("the first statement of a chain has none before it and opens at 0")
         return "first of its chain"
     named = _text(core, "previous_digest")
-    if previous is None:
+    if before is None:
         return f"number {sequence}; previous statement {named[:16]}... not given, not checked"
-    if [previous.get(name) for name in ("party", "currency")] != [core["party"], core["currency"]]:
-        raise Fault("the previous statement is another party's or another currency's")
-    if previous.get("sequence") != sequence - 1 or hashlib.sha256(_canonical(previous)).hexdigest() != named:
+    if before.get("sequence") != sequence - 1 or hashlib.sha256(_canonical(before)).hexdigest() != named:
         raise Fault("the previous statement is not the one named")
-    if opening != _inner(_inner(previous, "balances"), "closing"):
+    if opening != _inner(_inner(before, "balances"), "closing"):
         raise Fault("it does not open where the previous one closed")
     return f"number {sequence}, follows {named[:16]}..."
 
 
-def _verified_core(statement: bytes, keys: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _verified_core(statement: bytes, keys: Keys) -> dict[str, Any]:
     """The core of the previous statement, after the same checks as far as the chain rests on them."""
     try:
-        payload_bytes, _ = _open_envelope(statement, keys)
+        payload_bytes, _, _ = _open_envelope(statement, keys)
         payload = _object(_parse(payload_bytes, "payload"), "payload")
         if _canonical(payload) != payload_bytes:
             raise Fault("the payload is not in canonical form")
-        return _core(payload)
+        return _core(payload)[0]
     except Fault as fault:
         raise Fault(f"the previous statement: {fault}") from None
 
 
-_CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {"lines": _lines, "balances": _balances, "totals": _totals}
+# --- The first form: lines inside the core ----------------------------------------------------------------------------
+
+
+def _first_lines(core: dict[str, Any]) -> str:
+    lines = _list(core, "lines")
+    for number, line in enumerate(lines, start=1):
+        if _integer(line, "number") != number:
+            raise Fault(f"line {number} is numbered {line['number']}", "wrong_number")
+    if _integer(core, "lines_count") != len(lines):
+        raise Fault(f"lines_count is {core['lines_count']}, there are {len(lines)}", "records_truncated")
+    root = _tree_root([_leaf_hash(_canonical(line)) for line in lines])
+    if _text(core, "lines_root") != root.hex():
+        raise Fault("lines_root is not the Merkle root of the lines")
+    return f"{len(lines)}, root {root.hex()[:16]}..."
+
+
+def _first_totals(core: dict[str, Any]) -> str:
+    sums = _Sums()
+    for line in _list(core, "lines"):
+        tokens = _count(line, "tokens") if "tokens" in line else 0
+        sums.add(_text(line, "kind"), tokens, _amount(line, "value"), _amount(line, "amount"), 0)
+    return _totals(core, sums)
+
+
+def _first_metering(core: dict[str, Any]) -> str:
+    positions = _list(core, "metering")  # statements of earlier releases have none
+    figures = sum(_buckets(position) for position in positions)
+    return f"{len(positions)} positions, {figures} figures by kind of token"
+
+
+class _Sums:
+    """What lines add up to: by kind (lines, tokens, value, amount, cumulative), and gross in and out."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+        self.gross_in = self.gross_out = 0
+
+    def add(self, kind: str, tokens: int, value: int, amount: int, cumulative: int) -> None:
+        totals = self.kinds[kind]
+        totals[0] += 1
+        totals[1] += tokens
+        totals[2] += value
+        totals[3] += amount
+        totals[4] += cumulative
+        if amount > 0:
+            self.gross_in += amount
+        else:
+            self.gross_out -= amount
+
+
+def _totals(core: dict[str, Any], sums: _Sums) -> str:
+    totals = _inner(core, "totals")
+    stated = [
+        (
+            _text(kind, "kind"),
+            [_integer(kind, "lines"), _count(kind, "tokens"), _amount(kind, "value"), _amount(kind, "amount")],
+        )
+        for kind in _list(totals, "by_kind")
+    ]
+    if stated != sorted((kind, figures[:4]) for kind, figures in sums.kinds.items()):
+        raise Fault("the totals by kind are not the sums of the lines")
+    amount = sums.gross_in - sums.gross_out
+    if _amount(totals, "amount") != amount:
+        raise Fault(f"the total is {totals['amount']}, the lines sum to {_money(amount)}")
+    return f"{_money(amount)} over {len(sums.kinds)} kinds of line"
+
+
+# --- The second form: records in a file of their own ------------------------------------------------------------------
+
+_CORE = {
+    "statement_id", "party", "currency", "minor_unit", "run", "balances", "records", "totals", "delta", "netting",
+    "notice", "inputs",
+}  # fmt: skip
+_RUN = {"key", "kind", "sequence", "period", "input_digest", "rules_version", "code_version"}
+_LINE = {"contract", "window", "kind", "amount", "value", "cumulative", "exact", "tax"}
+_LINE_OPTIONAL = {"counterparty", "beneficiary", "tokens", "price", "journal"}
+_SPLIT = {"contract", "buyer", "provider", "kind", "schedule_version", "beneficiary", "weight_ppm", "amount"}
+_MILLITOKENS = ("settled", "provider", "buyer", "gateway", "refused", "disputed")
+
+
+def _shape(opened: _Statement) -> None:
+    """That core and annex have the members of the form, and no others."""
+    core, annex = opened.core, opened.annex
+    _only(core, _CORE, {"sequence", "previous_digest"}, "the core")
+    run = _only(_inner(core, "run"), _RUN, {"product"}, "run")
+    _only(_inner(run, "period"), {"start", "end"}, set(), "period")
+    if _time(_inner(run, "period"), "start") >= _time(_inner(run, "period"), "end"):
+        raise Fault("the period ends before it starts")
+    if not _DIGEST.fullmatch(_text(run, "input_digest")) or _integer(run, "sequence") < 1:
+        raise Fault("run has no input digest or no sequence")
+    _only(_inner(core, "notice"), {"text"}, {"dispute_until", "contact", "key_set"}, "notice")
+    _only(_inner(core, "inputs"), {"contracts"}, {"usage_through"}, "inputs")
+    if _integer(core, "minor_unit") not in range(7):
+        raise Fault("minor_unit is not a number of fraction digits")
+    listed = {"transactions"} if "transactions" in annex else {"transactions_count", "transactions_root"}
+    _only(annex, {"issued_at"} | listed, {"proof", "checkpoint", "key_set"}, "annex")
+    _time(annex, "issued_at")
+
+
+def _check_shape(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> None:
+    _shape(opened)
+
+
+def _check_balances(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
+    return _balances(opened.core)
+
+
+def _check_records(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
+    """The file of records, and everything of the core that follows from it."""
+    core = opened.core
+    stated = _only(_inner(core, "records"), {"count", "lines", "metering", "splits", "root"}, set(), "records")
+    counts = {name: _integer(stated, name) for name in ("lines", "metering", "splits")}
+    if min(counts.values()) < 0 or sum(counts.values()) != _integer(stated, "count"):
+        raise Fault("the count of records is not the sum of lines, meters' figures and splits", "wrong_sum")
+    records = beside.records
+    if records is None and stated["count"]:
+        if beside.need_records:
+            raise Fault("its file of records was not given (--records)", "records_missing")
+        report.complete = False
+        _check_sums(core, None)
+        return "not given, not checked"
+    lines = _split_records(records or b"", stated)
+    sums = _Sums()
+    reader = _Records(opened, counts, sums)
+    try:
+        for number, line in enumerate(lines, start=1):
+            reader.read(number, line)
+    except Fault as fault:
+        raise Fault(f"record {reader.number}: {fault}", fault.code or "wrong_record") from None
+    reader.end()
+    _check_sums(core, sums)
+    return f"{len(lines)}, root {stated['root'][:16]}..."
+
+
+def _split_records(records: bytes, stated: dict[str, Any]) -> list[bytes]:
+    """The lines of the file, if they are those under the stated root; else a fault that says what was done to them."""
+    count = stated["count"]
+    if len(records) > MAX_BYTES:
+        raise Fault(f"the records are larger than {MAX_BYTES} bytes", "records_changed")
+    lines = records.split(b"\n")
+    whole = lines.pop() == b""
+    root = _tree_root([hashlib.sha256(b"\x00" + line).digest() for line in lines])
+    if whole and len(lines) == count and root.hex() == _text(stated, "root"):
+        return lines
+    for number, line in enumerate(lines, start=1):
+        found = re.search(rb'"number":(\d{1,15}),"record":"[a-z]+","salt":"[0-9a-f]{32}"\}$', line)
+        if found is not None and int(found[1]) != number:
+            raise Fault(
+                f"record {number} is numbered {int(found[1])}: doubled, missing or out of order", "wrong_number"
+            )
+    if len(lines) < count or not whole:
+        raise Fault(f"there are {len(lines)} of {count} records, and then the file ends", "records_truncated")
+    if len(lines) > count:
+        raise Fault(f"there are {len(lines)} records, {count} were signed", "records_changed")
+    raise Fault("the records do not give the Merkle root that was signed", "records_changed")
+
+
+_scan = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).raw_decode
+# Names of members are plain (see `_NAME`), so sorting by characters is the order of RFC 8785.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+class _Records:
+    """Reads records one after the other; their bytes are known to be those that were signed."""
+
+    def __init__(self, opened: _Statement, counts: dict[str, int], sums: _Sums) -> None:
+        lines, metering = counts["lines"], counts["metering"]
+        self.number = 0
+        self._line_ends, self._metering_ends = lines, lines + metering
+        self._party, self._indicative, self._sums = _text(opened.core, "party"), opened.indicative, sums
+        self._windows: set[tuple[str, str]] = set()
+        self._weights: dict[tuple[str, ...], int] = defaultdict(int)
+        self._positions: set[tuple[str, ...]] = set()
+
+    def read(self, number: int, line: bytes) -> None:
+        self.number = number
+        record = _record(line)
+        if record.keys() != {"body", "number", "record", "salt"}:
+            raise Fault("it does not have the members of a record")
+        if record["number"] != number or record["number"] is True:
+            raise Fault(f"it is numbered {record['number']}", "wrong_number")
+        if not _SALT.fullmatch(_text(record, "salt")):
+            raise Fault("its salt is not 16 bytes in hexadecimal")
+        body = _inner(record, "body")
+        read: Callable[[dict[str, Any]], None]
+        if number <= self._line_ends:
+            kind, read = "line", self._line
+        elif number <= self._metering_ends:
+            kind, read = "metering", self._metering
+        else:
+            kind, read = "split", self._split
+        if record["record"] != kind:
+            raise Fault(f"it is not a {kind}, which comes here")
+        read(body)
+
+    def end(self) -> None:
+        """What can be said when all are read."""
+        for (*_, kind), weight in self._weights.items():
+            if weight != PPM:
+                raise Fault(f"the weights of a split of {kind} sum to {weight} parts per million", "wrong_split")
+
+    def _line(self, line: dict[str, Any]) -> None:
+        if not line.keys() >= _LINE or line.keys() - _LINE_OPTIONAL != _LINE:
+            raise Fault("it does not have the members of a line")
+        value, amount, cumulative = _amount(line, "value"), _amount(line, "amount"), _amount(line, "cumulative")
+        if amount and amount not in (value, -value):
+            raise Fault("what it moved is neither what it is worth nor nothing")
+        _check_exact(_text(line, "exact"), cumulative)
+        self._window(_inner(line, "window"))
+        tax = _inner(line, "tax")
+        if tax.keys() != {"category", "rate_ppm"} or not 0 <= _integer(tax, "rate_ppm") <= PPM:
+            raise Fault("its tax has no category or no rate")
+        _text(tax, "category")
+        if not all(isinstance(line.get(name, ""), str) for name in ("contract", "counterparty", "beneficiary")):
+            raise Fault("its contract, counterparty or beneficiary is not a string")
+        if "price" in line and ("tokens" not in line or _amount(line, "price") < 0):
+            raise Fault("it has a price without tokens, or a negative one")
+        if "journal" in line:
+            journal = _inner(line, "journal")
+            if journal.keys() != {"source", "reference", "ref"} or not all(
+                isinstance(named, str) and named for named in journal.values()
+            ):
+                raise Fault("its journal has no source, reference or ref")
+        if ("journal" in line) if self._indicative else (amount and "journal" not in line):
+            raise Fault("it moved something and names no posting, or the run posts nothing")
+        tokens = _count(line, "tokens") if "tokens" in line else 0
+        self._sums.add(_text(line, "kind"), tokens, value, amount, cumulative)
+
+    def _window(self, window: dict[str, Any]) -> None:
+        if window.keys() != {"start", "end"}:
+            raise Fault("its window does not have start and end")
+        start, end = _text(window, "start"), _text(window, "end")
+        if (start, end) not in self._windows:
+            if not _TIME.fullmatch(start) or not _TIME.fullmatch(end) or start >= end:
+                raise Fault("its window is not from one UTC time to a later one")
+            self._windows.add((start, end))
+
+    def _metering(self, position: dict[str, Any]) -> None:
+        _check_plain(position, 0)
+        key = (_text(position, "contract"), _text(position, "buyer"), _text(position, "provider"))
+        if key in self._positions or self._party not in key[1:]:
+            raise Fault("it tells of a position twice, or of somebody else's", "wrong_metering")
+        self._positions.add(key)
+        try:
+            _count(position, "settled_millitokens")
+            for name in (f"{side}_millitokens" for side in _MILLITOKENS):
+                if name in position and _count(position, name) < 0:
+                    raise Fault("a figure of the meters is negative")
+            _buckets(position)
+        except Fault as fault:
+            raise Fault(str(fault), "wrong_metering") from None
+
+    def _split(self, split: dict[str, Any]) -> None:
+        if split.keys() != _SPLIT:
+            raise Fault("it does not have the members of a split")
+        if _text(split, "provider") != self._party:
+            raise Fault("it is a split of somebody else's income", "wrong_split")
+        _amount(split, "amount"), _text(split, "beneficiary"), _integer(split, "schedule_version")
+        weight = _integer(split, "weight_ppm")
+        if not 0 <= weight <= PPM:
+            raise Fault("a weight is not within the whole", "wrong_split")
+        self._weights[_text(split, "contract"), _text(split, "buyer"), _text(split, "kind")] += weight
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """A record, if its line is the canonical form of it."""
+    try:
+        text = line.decode("utf-8")
+        record, end = _scan(text)
+        if end != len(text) or _encode(record) != text:
+            raise Fault("it is not in the canonical form of RFC 8785", "not_canonical")
+    except Fault as fault:
+        raise Fault(str(fault), "not_canonical") from None
+    except (ValueError, RecursionError):
+        raise Fault("it is not JSON", "not_canonical") from None
+    return _object(record, "it")
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    """That a value holds what statements hold: objects with plain names, lists, strings, whole numbers."""
+    if depth > MAX_DEPTH:
+        raise Fault(f"nested deeper than {MAX_DEPTH} levels", "not_canonical")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not _NAME.fullmatch(name):
+                raise Fault(f"a member is named {name[:60]!a}", "not_canonical")
+            _check_plain(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, depth + 1)
+    elif not isinstance(value, str) and (
+        not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_SAFE_INTEGER
+    ):
+        raise Fault(f"a value is {json.dumps(value)[:40]}, which statements do not hold", "not_canonical")
+
+
+def _check_exact(exact: str, cumulative: int) -> None:
+    """A posted figure is its exact value rounded; one that takes up the others' roundings is a micro off."""
+    found = _EXACT.fullmatch(exact)
+    if found is None:
+        raise Fault(f"exact is not a fraction of micros: {exact[:40]!r}", "wrong_exact")
+    numerator, denominator = int(found[1]), int(found[2])
+    if gcd(numerator, denominator) != 1:
+        raise Fault("exact is not in lowest terms", "wrong_exact")
+    if abs(cumulative * denominator - numerator) >= 2 * denominator:
+        raise Fault(f"{_money(cumulative)} is not {exact[:40]} micros, rounded", "wrong_exact")
+
+
+def _check_sums(core: dict[str, Any], sums: _Sums | None) -> None:
+    """Totals, delta and netting against each other, and against the lines when there are any to hand."""
+    totals, delta, netting = (_inner(core, name) for name in ("totals", "delta", "netting"))
+    if sums is not None:
+        _coded("wrong_sum", lambda: _totals(core, sums))
+        _coded("wrong_delta", lambda: _delta(delta, sums))
+    _coded("wrong_netting", lambda: _netting(netting, _amount(totals, "amount"), sums))
+    _coded("wrong_delta", lambda: _delta_alone(delta, totals))
+
+
+def _coded(code: str, check: Callable[[], object]) -> None:
+    try:
+        check()
+    except Fault as fault:
+        raise Fault(str(fault), fault.code or code) from None
+
+
+def _delta(delta: dict[str, Any], sums: _Sums) -> None:
+    stated = [(_text(kind, "kind"), _amount(kind, "value"), _amount(kind, "cumulative")) for kind in _by_kind(delta)]
+    if stated != sorted((kind, figures[2], figures[4]) for kind, figures in sums.kinds.items()):
+        raise Fault("the differences by kind are not the sums of the lines")
+
+
+def _delta_alone(delta: dict[str, Any], totals: dict[str, Any]) -> None:
+    _only(delta, {"by_kind"}, {"previous_run"}, "delta")
+    for kind in _by_kind(delta):
+        _only(kind, {"kind", "previous", "value", "cumulative"}, set(), "a difference")
+        previous, value, cumulative = (_amount(kind, name) for name in ("previous", "value", "cumulative"))
+        if previous + value != cumulative:
+            raise Fault(f"{kind['kind']!a}: {_money(previous)} + {_money(value)} is not {_money(cumulative)}")
+        if previous and "previous_run" not in delta:
+            raise Fault(f"{kind['kind']!a} came to something before, and no run before is named")
+    if "previous_run" in delta:
+        _text(delta, "previous_run")
+    changes = [(_text(kind, "kind"), _amount(kind, "value")) for kind in _by_kind(delta)]
+    if changes != [(_text(kind, "kind"), _amount(kind, "value")) for kind in _by_kind(totals)]:
+        raise Fault("the differences by kind are not the totals by kind")
+
+
+def _by_kind(value: dict[str, Any]) -> list[dict[str, Any]]:
+    return _list(value, "by_kind")
+
+
+def _netting(netting: dict[str, Any], total: int, sums: _Sums | None) -> None:
+    _only(netting, {"gross_in", "gross_out", "net", "ratio_ppm", "counter_account"}, {"value_date"}, "netting")
+    received, paid, net = (_amount(netting, name) for name in ("gross_in", "gross_out", "net"))
+    if sums is not None and (received, paid) != (sums.gross_in, sums.gross_out):
+        raise Fault("gross in and out are not what the lines moved")
+    if min(received, paid) < 0 or net != received - paid or net != total:
+        raise Fault("net is not gross in less gross out, or not the total of the lines")
+    gross = received + paid
+    if _integer(netting, "ratio_ppm") != ((gross - abs(net)) * PPM // gross if gross else 0):
+        raise Fault("the ratio is not the part of the gross that need not be paid")
+
+
+def _check_chain(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
+    return _chain(opened.core, keys, beside.previous)
+
+
+# --- The log ----------------------------------------------------------------------------------------------------------
+
+
+def _check_log(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
+    """That the core's digest is in the exchange's log, and was before the key that signed it was revoked."""
+    signer = opened.signatures[0]
+    revoked = "revoked" in signer.key or signer.key.get("status") == "revoked"
+    stamped = beside.token is not None and revoked
+    if opened.indicative:
+        if "proof" in opened.annex or "checkpoint" in opened.annex:
+            raise Fault("an indicative statement is not in the log", "not_in_log")
+        if revoked and not stamped:
+            raise Fault(
+                f"key {signer.kid} was revoked, and a time token does not say since when it was there", "key_revoked"
+            )
+        return "indicative, not in the log"
+    annex = opened.annex
+    own = _text(annex, "proof") if "proof" in annex else None
+    if own is None:
+        raise Fault("the statement holds no proof that it is in the log")
+    proof = _log_proof(own.encode("utf-8"), opened)
+    if _text(annex, "checkpoint") != proof.checkpoint:
+        raise Fault("the checkpoint is not the one that the proof rests on", "wrong_checkpoint")
+    if beside.proof is not None:
+        newer = _log_proof(beside.proof, opened)
+        if (newer.batch, newer.transaction) != (proof.batch, proof.transaction):
+            raise Fault("the newer proof is of another place in the log")
+        proof = newer
+    elif revoked and not stamped:
+        raise Fault(
+            f"key {signer.kid} was revoked since, so the statement's own checkpoint vouches for nothing: "
+            "ask for a newer proof and give it as --proof",
+            "key_revoked",
+        )
+    if revoked and stamped and beside.proof is None:
+        return f"transaction {proof.transaction}, batch {proof.batch}; its key was revoked since, see the time token"
+    _check_note(proof, keys)
+    if revoked:
+        since = _integer(signer.key, "log_revoked") if "log_revoked" in signer.key else 0
+        if proof.batch >= since:
+            raise Fault(f"key {signer.kid} was revoked before the statement was in the log", "key_revoked")
+    return f"transaction {proof.transaction}, batch {proof.batch} of {proof.size}"
+
+
+@dataclass(frozen=True)
+class _LogProof:
+    """Where a statement's digest stands in the log, and the checkpoint that holds it (not verified yet)."""
+
+    transaction: int
+    batch: int
+    size: int
+    checkpoint: str
+
+
+def _log_proof(document: bytes, opened: _Statement) -> _LogProof:
+    """The proof of the transaction that names the statement and the digest of its core: its path up to the root."""
+    proof = _parse_proof(document)
+    _only(proof, {"type", "transaction", "items", "batch", "checkpoint"}, set(), "the proof")
+    if _text(proof, "type") != TRANSACTION_PROOF or _member(proof, "items") != []:
+        raise Fault("it is not the proof of a transaction without items")
+    checkpoint = _text(proof, "checkpoint")
+    _, size, root, _, _ = _parse_note(checkpoint)
+    part = _only(_inner(proof, "batch"), {"record", "decoded", "path"}, set(), "batch")
+    record = _base64(_text(part, "record"), "the batch record")
+    batch = _decode_batch(record)
+    _agree(part, batch)
+    if _root_from_path(_leaf_hash(record), batch["no"] - 1, size, _path(part)) != root:
+        raise Fault("the batch is not under the checkpoint's root")
+    part = _only(_inner(proof, "transaction"), {"leaf", "decoded", "path"}, set(), "transaction")
+    leaf = _base64(_text(part, "leaf"), "the leaf")
+    header = _decode_leaf(leaf)
+    _agree(part, header)
+    first, last = batch["first_transaction"], batch["last_transaction"]
+    in_batch = _root_from_path(_leaf_hash(leaf), header["transaction"] - first, last - first + 1, _path(part))
+    if in_batch.hex() != batch["root"]:
+        raise Fault("the transaction is not under the batch's root")
+    reference = f"{opened.core['statement_id']}/{opened.digest}"
+    if [header[name] for name in ("kind", "source", "reference")] != ["statement", "statement", reference]:
+        raise Fault("the transaction in the log is not of this statement with this core")
+    return _LogProof(header["transaction"], batch["no"], size, checkpoint)
+
+
+def _parse_proof(document: bytes) -> dict[str, Any]:
+    """Any JSON object, null included: what a transaction reverses may be nothing."""
+    return _object(_parse(document, "proof"), "the proof")
+
+
+def _agree(part: dict[str, Any], decoded: dict[str, Any]) -> None:
+    stated = _inner(part, "decoded")
+    if stated != decoded or any(type(stated[name]) is not type(value) for name, value in decoded.items()):
+        raise Fault("what is stated as decoded is not what the bytes say")
+
+
+def _path(part: dict[str, Any]) -> list[bytes]:
+    values = _member(part, "path")
+    if not isinstance(values, list) or len(values) > MAX_PATH or not all(isinstance(value, str) for value in values):
+        raise Fault("a path is not a list of hashes")
+    path = [_base64(value, "a hash of a path") for value in values]
+    if any(len(value) != 32 for value in path):
+        raise Fault("a hash of a path does not have 32 bytes")
+    return path
+
+
+def _base64(text: str, what: str) -> bytes:
+    """Standard base64 in its one form, so that every change of a character is a change of the bytes."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        raise Fault(f"{what} is not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise Fault(f"{what} is not base64 in its one form")
+    return data
+
+
+class _Bytes:
+    """Reads fields in their order; big-endian. `ledger/LEAF_FORMAT.md` describes them."""
+
+    def __init__(self, data: bytes, what: str) -> None:
+        self._data, self._at, self._what = data, 0, what
+
+    def take(self, length: int) -> bytes:
+        piece = self._data[self._at : self._at + length]
+        if len(piece) != length:
+            raise Fault(f"the {self._what} ends too early")
+        self._at += length
+        return piece
+
+    def number(self, length: int, signed: bool = False) -> int:
+        return int.from_bytes(self.take(length), "big", signed=signed)
+
+    def text(self) -> str:
+        try:
+            return self.take(self.number(2)).decode("utf-8")
+        except UnicodeDecodeError:
+            raise Fault(f"the {self._what} is not UTF-8") from None
+
+    def instant(self) -> str:
+        try:
+            moment = _EPOCH + timedelta(microseconds=self.number(8, signed=True))
+        except OverflowError:
+            raise Fault(f"the {self._what} holds an instant outside the calendar") from None
+        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise Fault(f"the {self._what} has bytes after its end")
+
+
+def _decode_batch(data: bytes) -> dict[str, Any]:
+    fields = _Bytes(data, "batch record")
+    batch: dict[str, Any] = {"version": fields.number(1)}
+    batch |= {name: fields.number(8) for name in ("no", "first_transaction", "last_transaction")}
+    batch |= {"posted_at": fields.instant(), "root": fields.take(32).hex(), "previous": fields.take(32).hex()}
+    fields.end()
+    return batch
+
+
+def _decode_leaf(data: bytes) -> dict[str, Any]:
+    fields = _Bytes(data, "leaf")
+    leaf: dict[str, Any] = {"version": fields.number(1), "transaction": fields.number(8)}
+    leaf |= {name: fields.text() for name in ("kind", "source", "reference", "actor")}
+    leaf["request_hash"] = fields.take(32).hex()
+    leaf |= {name: fields.instant() for name in ("effective_at", "posted_at")}
+    leaf |= {"reverses": fields.number(8) or None, "legs": fields.number(4), "holds": fields.number(4)}
+    leaf["items_root"] = fields.take(32).hex()
+    fields.end()
+    return leaf
+
+
+def _check_note(proof: _LogProof, keys: Keys) -> None:
+    """That the checkpoint is signed by a key of the set that may sign this size. Others' signatures are ignored."""
+    origin, size, _, text, signatures = _parse_note(proof.checkpoint)
+    for name, signature in signatures:
+        for kid, key in keys.items():
+            public = _base64url(_text(key, "x"), "x")
+            key_id = hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
+            if name != origin or signature[:4] != key_id or "auditor" in key:
+                continue
+            try:
+                Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], text.encode())
+            except (InvalidSignature, ValueError):
+                raise Fault(f"the signature of key {kid} does not fit the checkpoint", "wrong_checkpoint") from None
+            _check_sizes(key, kid, size)
+            return
+    raise Fault("the checkpoint is not signed by a key of the set", "wrong_checkpoint")
+
+
+def _check_sizes(key: dict[str, Any], kid: str, size: int) -> None:
+    since = _integer(key, "log_since") if "log_since" in key else 0
+    until = _integer(key, "log_until") if "log_until" in key else size + 1
+    if "revoked" in key or key.get("status") in ("next", "revoked") or not since <= size < until:
+        raise Fault(f"key {kid} is not one that signs a checkpoint of size {size}", "wrong_checkpoint")
+
+
+def _parse_note(note: str) -> tuple[str, int, bytes, str, list[tuple[str, bytes]]]:
+    """(origin, size, root, what is signed, signatures) of a C2SP checkpoint."""
+    try:
+        head, separator, tail = note.rpartition("\n\n")
+        lines = tail.split("\n")
+        parts = head.split("\n")
+        if not separator or lines.pop() or not 1 <= len(lines) <= MAX_SIGNATURES or len(parts) != 3:
+            raise Fault("a checkpoint is three lines, an empty line, and signature lines")
+        origin, size, root = parts
+        if not origin or any(character < " " for character in "".join(parts + lines)) or not _SIZE.fullmatch(size):
+            raise Fault("the checkpoint's origin or size is malformed")
+        signatures = []
+        for line in lines:
+            dash, _, rest = line.partition(" ")
+            name, space, signature = rest.partition(" ")
+            if dash != "\u2014" or not name or not space:
+                raise Fault("a signature line is a dash, the key's name and base64")
+            signatures.append((name, _base64(signature, "a signature")))
+        return origin, int(size), _base64(root, "the checkpoint's root"), f"{head}\n", signatures
+    except Fault as fault:
+        raise Fault(str(fault), "wrong_checkpoint") from None
+
+
+# --- Trees (RFC 9162) -------------------------------------------------------------------------------------------------
+
+
+def _leaf_hash(data: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def _tree_root(level: list[bytes]) -> bytes:
+    sha256 = hashlib.sha256
+    if not level:
+        return sha256(b"").digest()
+    while len(level) > 1:
+        pairs = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
+        level = pairs + level[len(level) - len(level) % 2 :]
+    return level[0]
+
+
+def _root_from_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """The root of the tree of `size` leaves in which this path belongs to leaf `index` (from 0)."""
+    if not 0 <= index < size:
+        raise Fault(f"there is no leaf {index} among {size}")
+    if size == 1:
+        if path:
+            raise Fault("a path is too long")
+        return leaf
+    if not path:
+        raise Fault("a path is too short")
+    half = 1 << ((size - 1).bit_length() - 1)
+    below, sibling = path[:-1], path[-1]
+    if index < half:
+        return hashlib.sha256(b"\x01" + _root_from_path(leaf, index, half, below) + sibling).digest()
+    return hashlib.sha256(b"\x01" + sibling + _root_from_path(leaf, index - half, size - half, below)).digest()
+
+
+# --- Opinions ---------------------------------------------------------------------------------------------------------
+
+
+def _check_opinions(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:
+    """The first signature is the exchange's; every further one an auditor's, and says what the auditor thinks."""
+    exchange, *auditors = opened.signatures
+    _only(exchange.header, {"alg", "typ", "kid", "iat"}, set(), "the exchange's signature")
+    if "auditor" in exchange.key:
+        raise Fault("the first signature is an auditor's, not the exchange's")
+    for auditor in auditors:
+        header = _only(
+            auditor.header, {"alg", "typ", "kid", "iat", "opinion"}, {"findings_digest"}, "an auditor's signature"
+        )
+        name = _text(auditor.key, "auditor") if "auditor" in auditor.key else ""
+        if not name:
+            raise Fault(f"key {auditor.kid} is not an auditor's")
+        opinion = _text(header, "opinion")
+        if opinion not in OPINIONS:
+            raise Fault(f"{opinion[:40]!a} is not an opinion")
+        if opinion == "agreed_with_findings" and "findings_digest" not in header:
+            raise Fault("an auditor agreed with findings and gives no digest of them")
+        if "findings_digest" in header and not _DIGEST.fullmatch(_text(header, "findings_digest")):
+            raise Fault("findings_digest is not a SHA-256 in hexadecimal")
+        report.opinions.append(f"{opinion} by {name}")
+    return "; ".join(report.opinions) if auditors else None
+
+
+# --- Time tokens (RFC 3161) -------------------------------------------------------------------------------------------
+
+_SIGNED_DATA, _TST_INFO = "1.2.840.113549.1.7.2", "1.2.840.113549.1.9.16.1.4"
+_CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+_SIGNING_CERTIFICATE, _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"
+_HASHES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
+    "2.16.840.1.101.3.4.2.1": ("sha256", hashes.SHA256()),
+    "2.16.840.1.101.3.4.2.2": ("sha384", hashes.SHA384()),
+    "2.16.840.1.101.3.4.2.3": ("sha512", hashes.SHA512()),
+}
+_MAX_CERTIFICATES = 8
+
+
+def _check_token(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:
+    if beside.token is None:
+        return None
+    try:
+        stamped, name = _verified_token(beside.token, opened.as_signed, beside.authority or b"")
+    except Fault:
+        raise
+    except Exception as error:  # whatever the bytes of a token make of it
+        said = f"{type(error).__name__} {error}"
+        raise Fault(f"the token cannot be read or its signature is wrong: {said[:120]}") from None
+    revoked = opened.signatures[0].key.get("revoked")
+    if isinstance(revoked, dict) and beside.proof is None and stamped.timestamp() >= _integer(revoked, "revoked_at"):
+        raise Fault("the statement was stamped after its key was revoked", "key_revoked")
+    return f"{stamped:%Y-%m-%d %H:%M:%S} UTC by {name}"
+
+
+class _Der:
+    """One DER element: its tag, its content, and the bytes of the whole."""
+
+    def __init__(self, data: bytes) -> None:
+        tag, length, start = data[0], data[1], 2
+        if length & 0x80:
+            start += length & 0x7F
+            if not 3 <= start <= 6:
+                raise ValueError("a length of this form is not DER")
+            length = int.from_bytes(data[2:start], "big")
+        if len(data) < start + length:
+            raise ValueError("the token ends too early")
+        self.tag, self.content, self.whole = tag, data[start : start + length], data[: start + length]
+
+    def parts(self) -> Iterator[_Der]:
+        rest = self.content
+        while rest:
+            part = _Der(rest)
+            yield part
+            rest = rest[len(part.whole) :]
+
+    def list(self, tag: int = 0x30) -> list[_Der]:
+        if self.tag != tag:
+            raise ValueError(f"an element has the tag {self.tag}, not {tag}")
+        return list(self.parts())
+
+    def oid(self) -> str:
+        if self.tag != 0x06:
+            raise ValueError("an object identifier is missing")
+        numbers, value = [], 0
+        for byte in self.content:
+            value = value << 7 | byte & 0x7F
+            if not byte & 0x80:
+                numbers.append(value)
+                value = 0
+        first = min(numbers[0] // 40, 2)
+        return ".".join(map(str, [first, numbers[0] - 40 * first, *numbers[1:]]))
+
+
+def _verified_token(token: bytes, stamped: bytes, authority: bytes) -> tuple[datetime, str]:
+    """When an authority says that it saw these bytes, and its name."""
+    content = _Der(token).list()
+    if content[0].tag == 0x30:  # the authority's whole answer, the token inside
+        content = content[1].list()
+    if content[0].oid() != _SIGNED_DATA:
+        raise Fault("the token is not signed data")
+    signed = content[1].list(0xA0)[0].list()
+    encapsulated = signed[2].list()
+    if encapsulated[0].oid() != _TST_INFO:
+        raise Fault("the token is not a time token")
+    information = encapsulated[1].list(0xA0)[0].content
+    certificates = [x509.load_der_x509_certificate(part.whole) for part in signed[3].list(0xA0)[:_MAX_CERTIFICATES]]
+    signer = signed[-1].list(0x31)[0].list()
+    issuer, serial = signer[1].list()
+    certificate = next(
+        (
+            each
+            for each in certificates
+            if each.issuer.public_bytes() == issuer.whole
+            and each.serial_number == int.from_bytes(serial.content, "big", signed=True)
+        ),
+        None,
+    )
+    if certificate is None:
+        raise Fault("the token does not hold the certificate that signed it")
+    _check_signer(signer, information, certificate)
+    moment = _stamped_at(information, stamped)
+    _check_authority(certificate, certificates, x509.load_pem_x509_certificates(authority), moment)
+    return moment, certificate.subject.rfc4514_string()
+
+
+def _check_signer(signer: list[_Der], information: bytes, certificate: x509.Certificate) -> None:
+    """The signature, over attributes that name the content's digest and the certificate."""
+    name, algorithm = _HASHES[signer[2].list()[0].oid()]
+    attributes = {each.list()[0].oid(): each.list()[1].list(0x31)[0] for each in signer[3].list(0xA0)}
+    if attributes[_CONTENT_TYPE].oid() != _TST_INFO:
+        raise Fault("the token's signature is over something else")
+    if attributes[_MESSAGE_DIGEST].content != hashlib.new(name, information).digest():
+        raise Fault("the token's content is not what its authority signed")
+    named = attributes.get(_SIGNING_CERTIFICATE_V2) or attributes[_SIGNING_CERTIFICATE]
+    identifier = named.list()[0].list()[0].list()
+    own = {name: certificate.fingerprint(each) for name, each in _HASHES.values()}
+    own["sha1"] = certificate.fingerprint(hashes.SHA1())  # noqa: S303 - which certificate is meant; it signs nothing
+    if next(part.content for part in identifier if part.tag == 0x04) not in own.values():
+        raise Fault("the token names another certificate than the one that signed it")
+    data, signature = b"\x31" + signer[3].whole[1:], signer[5].content
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, data, padding.PKCS1v15(), algorithm)
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, data, ec.ECDSA(algorithm))
+    elif isinstance(key, Ed25519PublicKey):
+        key.verify(signature, data)
+    else:
+        raise Fault("the authority signs in a way that this verifier does not know")
+
+
+def _stamped_at(information: bytes, stamped: bytes) -> datetime:
+    """The time in the token, if it is over these bytes."""
+    fields = _Der(information).list()
+    algorithm, digest = fields[2].list()
+    name, _ = _HASHES[algorithm.list()[0].oid()]
+    if digest.content != hashlib.new(name, stamped).digest():
+        raise Fault("the token is over something else than this statement")
+    text = next(part.content for part in fields if part.tag == 0x18).decode("ascii")
+    whole = text.partition(".")[0].removesuffix("Z")
+    if not text.endswith("Z"):
+        raise Fault("the token's time is not UTC")
+    return datetime.strptime(whole, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+def _check_authority(
+    certificate: x509.Certificate, others: list[x509.Certificate], roots: list[x509.Certificate], moment: datetime
+) -> None:
+    """That the certificate is for time stamps, and leads to one of the authority's that were given."""
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+        raise Fault("the certificate that signed the token is not one for time stamps alone")
+    for _ in range(_MAX_CERTIFICATES):
+        if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
+            raise Fault("a certificate of the token was not valid at its time")
+        if certificate in roots:
+            return
+        issuer = next((each for each in roots + others if _issued(certificate, each)), None)
+        if issuer is None:
+            break
+        certificate = issuer
+    raise Fault("the token is not by the authority whose certificates were given")
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    if certificate == issuer:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+        return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+
+
+def _of_core(check: Callable[[dict[str, Any]], str]) -> _CheckStep:
+    return lambda opened, keys, beside, report: check(opened.core)
+
+
+_CheckStep = Callable[[_Statement, Keys, _Beside, Report], str | None]
+_FIRST_STEPS: tuple[tuple[str, str, _CheckStep], ...] = (
+    ("lines", "records_changed", _of_core(_first_lines)),
+    ("balances", "wrong_balance", _of_core(_balances)),
+    ("totals", "wrong_sum", _of_core(_first_totals)),
+    ("metering", "wrong_metering", _of_core(_first_metering)),
+    ("chain", "wrong_chain", _check_chain),
+    ("time token", "bad_time_token", _check_token),
+)
+_STEPS: tuple[tuple[str, str, _CheckStep], ...] = (
+    ("content", "wrong_schema", _check_shape),
+    ("balances", "wrong_balance", _check_balances),
+    ("records", "wrong_sum", _check_records),
+    ("chain", "wrong_chain", _check_chain),
+    ("log", "not_in_log", _check_log),
+    ("opinions", "bad_opinion", _check_opinions),
+    ("time token", "bad_time_token", _check_token),
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""manage.py settlement_status: the latest runs, and jobs that failed."""
+"""manage.py settlement_status: the latest runs step by step, and jobs that failed or that nobody has done for long."""
 
 from __future__ import annotations
 
@@ -7,21 +7,32 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from settlement.models import JobState, RunState
-from settlement.selectors.runs import list_jobs, list_runs, progress_of
+from settlement.selectors.run_progress import steps_of
+from settlement.selectors.runs import list_jobs, list_runs
+from settlement.statements.document import format_time
 
 RUNS_SHOWN = 20
 
 
 class Command(BaseCommand):
-    help = "Shows the latest settlement runs, and jobs that failed with their errors."
+    help = (
+        "Shows the latest settlement runs, how far each step is, the oldest lease, and failed jobs with their errors."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        runs = list(list_runs()[:RUNS_SHOWN])
-        progress = progress_of([run.id for run in runs])
+        runs = list(list_runs().select_related("product")[:RUNS_SHOWN])
+        steps = steps_of([run.pk for run in runs])
         for run in runs:
             mark = "  " if run.state == RunState.PUBLISHED else "* "
-            jobs = progress[run.id]
-            done = f"{jobs.done} of {jobs.total} jobs done, {jobs.failed} failed"
-            self.stdout.write(f"{mark}run {run.id} {run.currency.code}/{run.key} {run.state}: {done}")
+            self.stdout.write(f"{mark}run {run.pk} {run.currency.code}/{run.key} {run.state}")
+            for step in steps[run.pk]:
+                failed = f", {step.failed} failed" if step.failed else ""
+                self.stdout.write(f"      {step.words}: {step.done} of {step.total} done{failed}")
+        held = list_jobs().filter(state=JobState.RUNNING, lease_until__isnull=False).order_by("lease_until").first()
+        if held is not None and held.lease_until is not None:
+            until = format_time(held.lease_until)
+            self.stdout.write(
+                f"oldest lease: job {held.pk} ({held.step} {held.subject_id}), {held.lease_owner}, to {until}"
+            )
         for job in list_jobs().filter(state=JobState.FAILED):
-            self.stdout.write(f"! job {job.id} ({job.step} {job.subject_id}), attempt {job.attempt}: {job.error}")
+            self.stdout.write(f"! job {job.pk} ({job.step} {job.subject_id}), attempt {job.attempt}: {job.error}")

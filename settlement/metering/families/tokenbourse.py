@@ -3,23 +3,26 @@ read from a cache), `output`, and optionally `total` = input + output."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from settlement.metering.buckets import Extraction, QuarantineReason
+from settlement.metering.families.counts import Unusable, Usage, count
+from settlement.metering.families.inclusive import Form, close
+from settlement.metering.families.names import FIELDS
 
-from settlement.metering.buckets import Extraction, QuarantineReason, TokenBuckets
-from settlement.metering.families.counts import Unusable, checked_against_total, optional, required, rest
-
-MEMBERS = frozenset({"input", "cached", "output", "total"})
+VERSION = 1
+FORM = Form("input", "output", "", "", "")
 
 
-def extract(usage: Mapping[str, Any]) -> Extraction:
-    unknown = sorted(str(name) for name in usage.keys() - MEMBERS)
-    if unknown:
+def extract(usage: Usage) -> Extraction:
+    if not usage.keys() <= FIELDS["tokenbourse"]:
         # A misspelt member would silently count as 0.
-        raise Unusable(QuarantineReason.MALFORMED, f"Unknown members: {', '.join(unknown)[:200]}.")
-    whole, cached, output = (required(usage, "input"), optional(usage, "cached"), required(usage, "output"))
-    buckets = TokenBuckets(
-        input_uncached=rest(whole, cached, of="input"), input_cache_read=cached, output_visible=output
+        unknown = ", ".join(sorted(str(name) for name in usage.keys() - FIELDS["tokenbourse"]))
+        raise Unusable(QuarantineReason.MALFORMED, f"Unknown members: {unknown[:200]}.")
+    whole, cached, output, total = (
+        count(usage, "input"),
+        count(usage, "cached"),
+        count(usage, "output"),
+        count(usage, "total"),
     )
-    total = whole + output if usage.get("total") is None else optional(usage, "total")
-    return checked_against_total(buckets, total)
+    if total is None and whole is not None and output is not None:
+        total = whole + output
+    return close(FORM, (whole, output, total), (cached or 0, 0, 0))

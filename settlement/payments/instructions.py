@@ -1,0 +1,197 @@
+"""Payments out of a netting set: made, and cancelled before they are sent.
+
+Each holds its amount on the party's cash from the moment it is made, so that it is there when the bank pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db import transaction
+
+from ledger import journal
+from ledger.actions import record_action
+from ledger.chart import AccountKey, Role
+from ledger.errors import NotFound, ReasonMissing
+from ledger.models import PartyKind
+from ledger.money import format_micros
+from ledger.selectors.parties import get_house_id
+from settlement.minor_units import micros_per_minor
+from settlement.models import InstructionState, NettedParty, NettingSet, PaymentInstruction, PayoutAccount
+from settlement.payments.accounts import current_accounts
+from settlement.payments.errors import InstructionNotFound, PayoutAccountMissing, WrongInstructionState
+from settlement.payments.lock import lock_payments
+from settlement.payments.postings import Payment
+
+POSTED_AT_ONCE = 500  # nobody waits longer than that for the ledger's head
+MAX_RETURN_REASON = 200
+
+
+class Unpaid(StrEnum):
+    """Why a party that is to receive money gets no payment now."""
+
+    NO_ACCOUNT = "no_payout_account"
+    NO_FREE_CASH = "no_free_cash"  # less than a minor unit is free, after holds and open debts
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """All payments of a netting set so far, and who gets none for now."""
+
+    instructions: tuple[PaymentInstruction, ...]
+    unpaid: Mapping[str, Unpaid]  # by party code
+
+
+def create_instructions(netting_id: int, *, actor: str, now: datetime) -> Instructed:
+    """Make a payment for each party with a positive net that has none yet, and hold its amount.
+
+    The amount is the net, or what is free of it, in whole minor units; the rest stays on the party's cash. Called again
+    it makes those that have become possible. Raises `NotFound`, and `PayoutAccountMissing` when nobody could be paid
+    for lack of a confirmed account.
+    """
+    netting = get_netting(netting_id)
+    receivers = list(_receivers(netting))
+    unpaid: dict[str, Unpaid] = {}
+    for start in range(0, len(receivers), POSTED_AT_ONCE):
+        unpaid |= _create(netting, receivers[start : start + POSTED_AT_ONCE], actor, now)
+    made = tuple(PaymentInstruction.objects.filter(netting=netting).select_related("party").order_by("id"))
+    if not made and unpaid and set(unpaid.values()) == {Unpaid.NO_ACCOUNT}:
+        raise PayoutAccountMissing(
+            "No party of this set has a confirmed payout account.", parties=sorted(unpaid), netting=str(netting_id)
+        )
+    return Instructed(made, unpaid)
+
+
+@transaction.atomic
+def cancel_instruction(instruction_id: int, reason: str, *, actor: str, now: datetime) -> PaymentInstruction:
+    """Take back a payment that was not exported yet; its amount is free again. Once cancelled it stays so.
+
+    Raises `ReasonMissing`, `InstructionNotFound` and `WrongInstructionState`.
+    """
+    if not reason.strip():
+        raise ReasonMissing("Cancelling a payment needs a reason.", field="reason")
+    lock_payments()
+    instruction = PaymentInstruction.objects.select_for_update().filter(pk=instruction_id).first()
+    if instruction is None:
+        raise InstructionNotFound(f"There is no payment {instruction_id}.", instruction=str(instruction_id))
+    if instruction.state != InstructionState.CREATED:
+        raise WrongInstructionState(
+            f"Payment {instruction.end_to_end_id} is {instruction.state}. Only one that was not exported is cancelled.",
+            state=instruction.state,
+        )
+    (posted,) = journal.post([payment_of(instruction).release(now)], actor=actor, now=now)
+    instruction.state, instruction.returned_transaction_id = InstructionState.RETURNED, posted.transaction_id
+    instruction.return_reason = reason.strip()[:MAX_RETURN_REASON]
+    instruction.changed_at, instruction.changed_by = now, actor
+    instruction.save(
+        update_fields=["state", "returned_transaction_id", "return_reason", "changed_at", "changed_by"],
+    )
+    record_action(
+        actor=actor,
+        action="cancel_payment",
+        subject=f"payment:{instruction.end_to_end_id}",
+        reason=reason.strip(),
+        now=now,
+    )
+    return instruction
+
+
+def get_netting(netting_id: int) -> NettingSet:
+    """Raises `NotFound`."""
+    netting = NettingSet.objects.select_related("currency").filter(pk=netting_id).first()
+    if netting is None:
+        raise NotFound(f"There is no netting set {netting_id}.", netting=str(netting_id))
+    return netting
+
+
+def payment_of(instruction: PaymentInstruction) -> Payment:
+    """The instruction as the books see it."""
+    currency_id = instruction.netting.currency_id
+    return Payment(
+        instruction.end_to_end_id,
+        cash=AccountKey(instruction.party_id, currency_id, Role.CASH),
+        external=AccountKey(get_house_id(), currency_id, Role.EXTERNAL),
+        micros=instruction.micros,
+    )
+
+
+def _receivers(netting: NettingSet) -> Iterator[NettedParty]:
+    """Parties to be paid, without those that are; the house pays and is not paid."""
+    paid = PaymentInstruction.objects.filter(netting=netting).values("party_id")
+    parties = NettedParty.objects.filter(netting=netting, net_micros__gt=0).select_related("party")
+    return parties.exclude(party__kind=PartyKind.HOUSE).exclude(party_id__in=paid).order_by("party_id").iterator()
+
+
+@transaction.atomic
+def _create(netting: NettingSet, receivers: Sequence[NettedParty], actor: str, now: datetime) -> dict[str, Unpaid]:
+    lock_payments()
+    done = set(
+        PaymentInstruction.objects.filter(
+            netting=netting, party_id__in=[receiver.party_id for receiver in receivers]
+        ).values_list("party_id", flat=True)
+    )
+    waiting = [receiver for receiver in receivers if receiver.party_id not in done]
+    accounts = current_accounts([receiver.party_id for receiver in waiting], netting.currency_id)
+    unpaid = {receiver.party.code: Unpaid.NO_ACCOUNT for receiver in waiting if receiver.party_id not in accounts}
+    payable = [receiver for receiver in waiting if receiver.party_id in accounts]
+    journal.lock_head()  # what is free must not change until it is held
+    free = _free([receiver.party_id for receiver in payable], netting.currency_id)
+    unit = micros_per_minor(netting.currency.code)
+    made = []
+    for receiver in payable:
+        micros = min(receiver.net_micros, free[receiver.party_id]) // unit * unit
+        if micros > 0:
+            made.append(_instruction(netting, receiver, accounts[receiver.party_id], micros, actor, now))
+        else:
+            unpaid[receiver.party.code] = Unpaid.NO_FREE_CASH
+    if made:
+        drafts = [payment_of(instruction).hold(now) for instruction in made]
+        for instruction, posted in zip(made, journal.post(drafts, actor=actor, now=now), strict=True):
+            instruction.hold_transaction_id = posted.transaction_id
+        PaymentInstruction.objects.bulk_create(made)
+        record_action(
+            actor=actor,
+            action="create_payments",
+            subject=f"netting:{netting.pk}",
+            now=now,
+            details={
+                "payments": len(made),
+                "amount": format_micros(sum(instruction.micros for instruction in made)),
+                "currency": netting.currency.code,
+            },
+        )
+    return unpaid
+
+
+def _instruction(
+    netting: NettingSet, receiver: NettedParty, account: PayoutAccount, micros: int, actor: str, now: datetime
+) -> PaymentInstruction:
+    name = f"{netting.currency.code}-{netting.value_date:%Y%m%d}-{netting.sequence}-{receiver.party_id}"
+    return PaymentInstruction(
+        netting=netting,
+        party_id=receiver.party_id,
+        payout_account=account,
+        micros=micros,
+        end_to_end_id=f"TB-{name}",
+        created_at=now,
+        changed_at=now,
+        changed_by=actor,
+    )
+
+
+def _free(party_ids: Sequence[int], currency_id: int) -> dict[int, int]:
+    """What each party can be paid: nothing while its cash is frozen, and its open debt comes first."""
+    cash = {party_id: AccountKey(party_id, currency_id, Role.CASH) for party_id in party_ids}
+    debt = {party_id: AccountKey(party_id, currency_id, Role.DEBT) for party_id in party_ids}
+    states = journal.load_accounts([*cash.values(), *debt.values()])
+    free = {}
+    for party_id in party_ids:
+        account, owed = states.get(cash[party_id]), states.get(debt[party_id])
+        if account is None or account.frozen or account.closed:
+            free[party_id] = 0
+        else:
+            free[party_id] = max((account.available or 0) + (owed.balance if owed else 0), 0)
+    return free

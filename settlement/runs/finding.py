@@ -1,0 +1,112 @@
+"""Settling one contract of a run: freeze it, calculate from the frozen value alone, write down what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.drafts import TransactionDraft
+from settlement.adjustments import draft_adjustment
+from settlement.market import SettledContract
+from settlement.models import FrozenInput, MakeUpCredit, MakeUpUse, RunKind, SettlementRun
+from settlement.postings import PartyRef, PositionAccounts, chunk_reference, chunks, draft_chunk
+from settlement.rules import CODE_VERSION, RULES_VERSION
+from settlement.runs.contract_lines import contract_lines
+from settlement.runs.copying import copy_lines, copy_positions, copy_unmatched
+from settlement.runs.escrow_check import check_before
+from settlement.runs.figures import ContractFigures, PositionFigure, settle
+from settlement.runs.freezing import Parties, Read, freeze
+from settlement.runs.frozen import FrozenContract, frozen_bytes, frozen_digest
+from settlement.runs.make_up_rows import Credits, credit_row
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is left to do for a contract once its figures are written down: `drafts` to post, `next_place` for more
+    lines. `digest` is that of the frozen contract."""
+
+    contract: SettledContract
+    place: int
+    frozen: FrozenContract
+    drafts: tuple[TransactionDraft, ...]
+    next_place: int
+    digest: bytes
+
+
+def find(run: SettlementRun, read: Read, place: int, credits: Credits, parties: Parties) -> Found:
+    """Inside the transaction that posts it. Raises `LedgerDisagrees` if an initial run finds other money in escrow."""
+    contract = read.contract
+    if run.kind == RunKind.INITIAL:
+        check_before(contract, read.positions)
+    frozen = freeze(run, read, credits, parties, (RULES_VERSION, CODE_VERSION))
+    content = frozen_bytes(frozen)
+    digest = frozen_digest(content)
+    FrozenInput.objects.create(run=run, contract_id=contract.id, content=content, digest=digest)
+    usage = {(parties.codes[buyer], parties.codes[provider]): used for (buyer, provider), used in read.usage.items()}
+    figures = settle(frozen, usage, parties.ids)
+    posted = _drafts(run, contract, figures, parties)
+    references = [reference for reference, _ in posted]
+    copy_positions(run.pk, contract.id, figures, references, parties.ids)
+    copy_unmatched(run.pk, contract.id, figures, parties.ids)
+    lines = list(contract_lines(frozen, figures, references, parties.codes))
+    copy_lines(run.pk, contract.id, place, lines, parties.ids)
+    if run.kind != RunKind.INDICATIVE:
+        _keep_credits(run, contract, figures, credits, parties)
+    drafts = {draft.reference: draft for _, draft in posted if draft is not None}
+    return Found(contract, place, frozen, tuple(drafts.values()), len(lines) + 1, digest)
+
+
+def _drafts(
+    run: SettlementRun, contract: SettledContract, figures: ContractFigures, parties: Parties
+) -> list[tuple[str, TransactionDraft | None]]:
+    """Of each position the reference it is posted under, empty if nothing is, and the transaction."""
+    positions = figures.positions
+    if run.kind == RunKind.INDICATIVE:
+        return [("", None)] * len(positions)
+    if run.kind != RunKind.INITIAL:
+        return [_adjustment(run, contract, figure, parties) for figure in positions]
+    posted: list[tuple[str, TransactionDraft | None]] = []
+    for number, chunk in chunks(positions):
+        reference = chunk_reference(run.key, contract.symbol, number)
+        outcomes = ((figure.outcome, _accounts(contract, figure, parties)) for figure in chunk)
+        draft = draft_chunk(outcomes, reference=reference, effective_at=contract.delivery_end)
+        posted += [(reference, draft)] * len(chunk)
+    return posted
+
+
+def _adjustment(
+    run: SettlementRun, contract: SettledContract, figure: PositionFigure, parties: Parties
+) -> tuple[str, TransactionDraft | None]:
+    if figure.earlier is None or figure.outcome == figure.earlier:
+        return "", None
+    draft = draft_adjustment(
+        figure.outcome,
+        figure.earlier,
+        _accounts(contract, figure, parties),
+        run_key=run.key,
+        effective_at=contract.delivery_end,
+    )
+    return ("", None) if draft is None else (draft.reference, draft)
+
+
+def _accounts(contract: SettledContract, figure: PositionFigure, parties: Parties) -> PositionAccounts:
+    buyer, provider = figure.position.buyer, figure.position.provider
+    return contract.accounts(PartyRef(parties.ids[buyer], buyer), PartyRef(parties.ids[provider], provider))
+
+
+def _keep_credits(
+    run: SettlementRun, contract: SettledContract, figures: ContractFigures, credits: Credits, parties: Parties
+) -> None:
+    """What positions may make up later, and what they made up now."""
+    make_up = contract.terms.make_up
+    if make_up is None:
+        return
+    left: list[MakeUpCredit] = []
+    taken: list[MakeUpUse] = []
+    for figure in figures.positions:
+        position = figure.position
+        pair = (parties.ids[position.buyer], parties.ids[position.provider])
+        bought = (position.tokens, position.notional_micros)
+        left.append(credit_row(run, contract, make_up, pair, bought, figure.outcome))
+        taken += credits.take(contract, pair, position.make_up, figure.outcome)
+    MakeUpCredit.objects.bulk_create(left)
+    MakeUpUse.objects.bulk_create(taken)
