@@ -15,7 +15,7 @@ help:
 	@echo "make test [ARGS=…]              all tests; ARGS goes to pytest"
 	@echo "make demo [TRACE=…] [OUT=…]     one whole trading day, ending in a table and OUT/report.json"
 	@echo "make bench [ONLY=…] [OUT=…]     speed beside its baselines, of all parts or one (ledger), in a table and OUT/bench.json"
-	@echo "make soak [ARGS=…] [OUT=…]      kills at random for minutes, ten million commands; figures in a table and OUT/soak.json"
+	@echo "make soak [ARGS=…] [OUT=…]      kills at random for minutes, ten million commands, usage up to 100 million; figures in a table and OUT/soak.json"
 	@echo "make lint                       ruff, mypy and the import contracts"
 	@echo "make clean                      removes what the others made, except the database of make run"
 

@@ -53,6 +53,12 @@ class Environment:
     key_encryption_secret: str | None = field(repr=False)
     settlement_minutes: int  # length of a settlement period
     ledger_origin: str  # what the checkpoints of this ledger's log are named by, for ever
+    pkcs11_module: str  # library of the token that keeps signing keys; "": the database keeps them, encrypted
+    pkcs11_token: str
+    pkcs11_pin: str = field(repr=False)
+    time_stamp_url: str  # the RFC 3161 authority; "": statements get no time tokens
+    time_stamp_roots: str  # PEM file of the authority's certificates
+    statement_contact: str
 
     @property
     def uses_embedded_database(self) -> bool:
@@ -128,6 +134,12 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
         key_encryption_secret=reader.text("TOKENBOURSE_KEY_SECRET") or None,
         settlement_minutes=reader.minutes_of_day("TOKENBOURSE_SETTLEMENT_MINUTES", 60),
         ledger_origin=reader.origin("TOKENBOURSE_ORIGIN", LOCAL_ORIGIN),
+        pkcs11_module=reader.text("TOKENBOURSE_PKCS11_MODULE"),
+        pkcs11_token=reader.text("TOKENBOURSE_PKCS11_TOKEN"),
+        pkcs11_pin=reader.text("TOKENBOURSE_PKCS11_PIN"),
+        time_stamp_url=reader.text("TOKENBOURSE_TIME_STAMP_URL"),
+        time_stamp_roots=reader.text("TOKENBOURSE_TIME_STAMP_ROOTS"),
+        statement_contact=reader.text("TOKENBOURSE_CONTACT"),
     )
     embedded = not reader.text("DATABASE_URL")  # an unreadable URL does not count as none
     _check_together(environment, embedded, reader.problems)
@@ -144,6 +156,11 @@ def _check_together(environment: Environment, embedded: bool, problems: list[str
         problems.append("DATABASE_OWNER_URL is set without DATABASE_URL")
     if not embedded and not environment.secret_key:
         problems.append("TOKENBOURSE_SECRET_KEY is missing; it is required when DATABASE_URL is set")
+    token = (environment.pkcs11_module, environment.pkcs11_token, environment.pkcs11_pin)
+    if any(token) and not all(token):
+        problems.append("TOKENBOURSE_PKCS11_MODULE, _TOKEN and _PIN are set together or not at all")
+    if bool(environment.time_stamp_url) != bool(environment.time_stamp_roots):
+        problems.append("TOKENBOURSE_TIME_STAMP_URL and TOKENBOURSE_TIME_STAMP_ROOTS are set together or not at all")
     if not environment.production:
         return
     if environment.clock == "simulated":

@@ -40,6 +40,7 @@ from settlement.commands.register_meter import RegisterMeter, register_meter
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
 from settlement.metering.weights import plain_weights
 from settlement.models import MeterSide
+from settlement.payments.pots import open_pots
 
 ACTOR = "setup"
 SECOND_ACTOR = "setup:second"  # approves what the first asks for; no person does either
@@ -93,6 +94,7 @@ def set_up_market(plan: MarketPlan, *, logins: bool, now: datetime) -> Credentia
     house = register_party(HOUSE, "Tokenbourse", PartyKind.HOUSE, actor=ACTOR, now=now)
     auditor = register_party(AUDITOR, "Assay Auditors", PartyKind.AUDITOR, actor=ACTOR, now=now)
     ensure_current_key(actor=ACTOR, now=now)
+    open_pots(actor=ACTOR, now=now)
     for code, name in BENEFICIARIES.items():
         register_party(code, name, PartyKind.BENEFICIARY, actor=ACTOR, now=now)
     for model in MODELS.values():

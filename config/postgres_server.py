@@ -224,6 +224,7 @@ class Server:
             "max_connections = 100",
             f"shared_buffers = {_shared_buffers_megabytes()}MB",
             "max_wal_size = 2GB",
+            "wal_writer_delay = 20ms",  # what is written before a COMMIT need not be written by it
             "timezone = 'UTC'",
             "log_timezone = 'UTC'",
             "log_line_prefix = '%m [%p] %u '",

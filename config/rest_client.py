@@ -56,6 +56,10 @@ class RestClient:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._ask("POST", path, json=content, headers=headers).json()
 
+    def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
+        """Content as it is, for senders that sign it."""
+        return self._ask("POST", path, data=body, headers=dict(headers)).json()
+
     def put(self, path: str, content: Any) -> Any:
         return self._ask("PUT", path, json=content).json()
 

@@ -21,10 +21,12 @@ def main() -> int:
     from config import first_market  # knows models, so the settings come first
     from ledger.clock import get_clock
     from ledger.keys.ring import ensure_current_key
+    from settlement.payments.pots import open_pots
 
     now = get_clock().now()
     ensure_current_key(actor="setup", now=now)  # also puts on record what an earlier release left without
     first_market.seed(partial(print, flush=True), now=now)
+    open_pots(actor="setup", now=now)  # a market of an earlier release has none
     first_market.keep_bot_keys(read_environment().local_dir, now=now)
     return 0
 

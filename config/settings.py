@@ -19,6 +19,9 @@ ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 CLOCK = {"system": "config.clock.SystemClock", "simulated": "config.clock.SimulatedClock"}[ENVIRONMENT.clock]
 KEY_ENCRYPTION_SECRET = ENVIRONMENT.key_encryption_secret or ENVIRONMENT.secret_key
 LEDGER_ORIGIN = ENVIRONMENT.ledger_origin
+PKCS11_MODULE = ENVIRONMENT.pkcs11_module
+PKCS11_TOKEN = ENVIRONMENT.pkcs11_token
+PKCS11_PIN = ENVIRONMENT.pkcs11_pin
 
 INSTALLED_APPS = [
     "unfold",
@@ -119,7 +122,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenbourse",
     "DESCRIPTION": "An exchange and settlement ledger for token capacity.",
-    "VERSION": "0.3.0",
+    "VERSION": "0.4.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -127,6 +130,9 @@ SPECTACULAR_SETTINGS = {
         "OrderTypeEnum": ["limit", "market"],
         "SideEnum": ["buy", "sell"],
         "BuySideEnum": ["buy"],
+        "DisputeReasonEnum": "settlement.models.DisputeReason",
+        "RunKindEnum": "settlement.models.RunKind",
+        "RunStateEnum": "settlement.models.RunState",
     },
 }
 
@@ -136,6 +142,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0  # a job in hand is finished, or its lease runs out
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_TASK_ANNOTATIONS = {"settlement.run_job": {"time_limit": 110}}  # below the lease, where the pool has limits
+if (ENVIRONMENT.broker_url or "").startswith("amqp"):
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"  # survives the loss of a node; nothing here has an ETA
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "settlement"
 CELERY_BEAT_SCHEDULE = {
@@ -148,12 +159,25 @@ CELERY_BEAT_SCHEDULE = {
     "exchange.place_due_offer_orders": {"task": "exchange.place_due_offer_orders", "schedule": timedelta(seconds=5)},
     "exchange.count_party_volumes": {"task": "exchange.count_party_volumes", "schedule": crontab(minute="10")},
     "settlement.sweep": {"task": "settlement.sweep", "schedule": timedelta(seconds=15)},
+    "settlement.roll_up": {"task": "settlement.roll_up", "schedule": timedelta(seconds=2)},
+    "settlement.reconcile": {"task": "settlement.reconcile", "schedule": timedelta(seconds=15)},
+    "settlement.make_usage_partitions": {
+        "task": "settlement.make_usage_partitions",
+        "schedule": timedelta(hours=1),
+    },
 }
 
 # A settlement period's runs begin when its last contract has been delivered and the meters have had time to report.
 SETTLEMENT_PERIOD_SECONDS = 60 * ENVIRONMENT.settlement_minutes
 SETTLEMENT_INITIAL_LAG_SECONDS = 120
 SETTLEMENT_FINAL_LAG_SECONDS = 7_200
+SETTLEMENT_INDICATIVE_LAG_SECONDS: int | None = None  # no such run
+SETTLEMENT_TRUE_UP_LAG_SECONDS: int | None = None
+SETTLEMENT_DISPUTE_SECONDS = 3_600  # after a run was due
+STATEMENT_CONTACT = ENVIRONMENT.statement_contact
+TIME_STAMP_URL = ENVIRONMENT.time_stamp_url
+TIME_STAMP_ROOTS = ENVIRONMENT.time_stamp_roots
+SETTLEMENT_DISPUTE_MINIMUM_MICROS = 10_000  # nobody is asked to decide about less
 
 UNFOLD = {
     "SITE_TITLE": "Tokenbourse",
@@ -163,6 +187,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": False,  # the action log is the history
     "STYLES": [lambda _: static("tokenbourse/admin.css")],
+    "SCRIPTS": [lambda _: static("tokenbourse/admin.js")],
     "SIDEBAR": {"navigation": "config.workspace.navigation"},
     "DASHBOARD_CALLBACK": "config.workspace.start_page",
     "COLORS": {  # teal, one step darker than usual so that white on 600 is easy to read

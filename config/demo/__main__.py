@@ -3,7 +3,9 @@
     python -m config.demo [--trace FILE|none] [--out DIR] [--seed N] [--scale PERCENT]
 
 Leaves `report.json`, `statements/`, the journal as `journal.csv`, `journal.hledger` and `journal.beancount`, a signed
-`checkpoint` of the ledger with a `proof.json` under it, and `processes.log` in DIR. Exit status: 0 after a good day, 1
+`checkpoint` of the ledger with a `proof.json` under it, the final run's `bundle.zip` to compute it anew from, the files
+for the bank (`payments-*.xml`) and `processes.log` in DIR. What openssl, jwcrypto and hledger say of it is in the
+report; one that is not installed is named, and nothing is said for it. Exit status: 0 after a good day, 1
 when something failed or a figure does not add up, 2 for a trace that cannot be read.
 """
 
@@ -24,8 +26,9 @@ from config.demo.display import Display
 from config.demo.failure import DemoFailed
 from config.demo.forecast import by_window
 from config.demo.generated import generate_trace
-from config.demo.report import Report, as_table, faults
+from config.demo.report import Report, as_table
 from config.demo.session import day_before
+from config.demo.shortfalls import faults
 from config.demo.stage import open_stage
 from config.demo.stopwatch import Stopwatch
 from config.demo.trace import BrokenTraceLine, Trace, UnusableTrace, read_trace
@@ -37,7 +40,9 @@ from ledger.errors import DomainError
 
 INTERRUPTED = 130
 DEFAULT_OUT = Path("out/demo")
-FILES = ("journal.csv", "journal.hledger", "journal.beancount", "checkpoint", "proof.json", "keys.json")
+FILES = (
+    "journal.csv", "journal.hledger", "journal.beancount", "checkpoint", "proof.json", "keys.json", "bundle.zip",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(f"the web process does not answer as it should: {error}", 1)
     console.print(as_table(report, CURRENCY))
     console.print(f"{options.out}: {', '.join(('report.json', 'statements/', *FILES))}")
+    for tool in report.second_opinions.absent:
+        print(f"make demo: {tool} is not installed, so what it would say is unknown", file=sys.stderr)
     for fault in faults(report):
         _fail(fault, 1)
     return 1 if faults(report) else 0
@@ -105,7 +112,8 @@ def _clear(out: Path) -> None:
     """Make the folder, and take away what an earlier demo left there."""
     try:
         (out / "statements").mkdir(parents=True, exist_ok=True)
-        for old in (*out.glob("statements/*.json"), out / "report.json", *(out / name for name in FILES)):
+        made = [*out.glob("statements/*.json"), *out.glob("statements/*.jsonl"), *out.glob("payments-*.xml")]
+        for old in (*made, out / "report.json", *(out / name for name in FILES)):
             old.unlink(missing_ok=True)
     except OSError as error:
         raise DemoFailed(f"{out} cannot be written: {error.strerror}") from error

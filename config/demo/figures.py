@@ -9,14 +9,14 @@ from django.db.models import Sum
 from django.db.models.functions import Abs
 
 from config.demo.closing import Settled
-from config.demo.report import ContractTokens, Ledger, LeftOver, Micros, RawTokens
+from config.demo.report import ContractTokens, Disputed, Ledger, LeftOver, Micros, RawTokens, Run
 from exchange.models import Fill, Order
 from exchange.windows import Window
 from ledger.chart import Role
 from ledger.models import Account
 from ledger.selectors.journal import get_journal_totals
 from ledger.selectors.parties import get_house_id
-from settlement.models import MeterSide
+from settlement.models import Dispute, DisputeState, MeterSide, SettlementRun
 from settlement.selectors.runs import run_totals
 from settlement.selectors.usage import raw_tokens
 
@@ -36,8 +36,8 @@ def read_trading() -> Trading:
 
 
 def read_raw_tokens(windows: Sequence[Window]) -> RawTokens:
-    """What the buyers' meters reported of all distinct requests."""
-    found = raw_tokens(MeterSide.BUYER, start=windows[0].start, end=windows[-1].end)
+    """What the buyers' meters reported of all distinct requests; the providers' of those whose end the buyers' lost."""
+    found = raw_tokens((MeterSide.BUYER, MeterSide.PROVIDER), start=windows[0].start, end=windows[-1].end)
     return RawTokens(found.input_tokens, found.output_tokens)
 
 
@@ -68,9 +68,27 @@ def read_micros(settled: Settled) -> Micros:
     )
 
 
+def read_runs() -> dict[str, Run]:
+    """All runs of the day by kind, in the order they were made."""
+    return {
+        run.kind: Run(run.contracts.count(), run.positions.count(), run.statements.count())
+        for run in SettlementRun.objects.order_by("id")
+    }
+
+
+def read_dispute(settled: Settled) -> Disputed:
+    dispute = Dispute.objects.get(id=settled.dispute)
+    return Disputed(
+        disputed_micros=dispute.disputed_micros,
+        suspended_micros=dispute.suspended_micros,
+        decided_micros=dispute.decided_micros or 0,
+        settled=int(dispute.state == DisputeState.SETTLED),
+    )
+
+
 def read_left_over() -> LeftOver:
     """Sums of amounts whatever their sign, so that nothing hides behind its opposite."""
-    return LeftOver(*(_whole(role) for role in (Role.ESCROW, Role.ENTITLEMENT, Role.OBLIGATION)))
+    return LeftOver(*(_whole(role) for role in (Role.ESCROW, Role.ENTITLEMENT, Role.OBLIGATION, Role.SUSPENSE)))
 
 
 def read_ledger() -> Ledger:

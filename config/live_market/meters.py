@@ -1,7 +1,8 @@
-"""The meters' bot: both meters of a position tell what was used of it."""
+"""The meters' bot: both meters of a position tell what was used of it, and after the window that this was all."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from random import Random
@@ -13,25 +14,35 @@ from config.first_market import WINDOW_SECONDS
 from config.live_market.habits import usage_of_step
 from config.rest_client import RestClient
 from exchange.windows import Window, parse_symbol, window_at
-from settlement.metering.envelope import COMPLETED_TYPE, REFUSED_TYPE
+from settlement.metering.completeness_rules import watermark_root
+from settlement.metering.events import COMPLETED_TYPE, REFUSED_TYPE, STARTED_TYPE, WATERMARK_TYPE
 from settlement.metering.reconcile import RefusalReason
 
 WINDOW = timedelta(seconds=WINDOW_SECONDS)
+PATH = "/api/v1/usage-events"
 
 
 class Meters:
-    """All meters of the market. Knows since when it has told nothing, and the positions of the present window."""
+    """All meters of the market. Knows since when it has told nothing, the positions of the present window, and what it
+    told of each contract.
+
+    Of a window that had begun before the bot did it never says that this was all: another one may have told of it.
+    """
 
     def __init__(self, clients: Mapping[str, RestClient], random: Random) -> None:
         self._clients, self._random = clients, random
         self._told_at: datetime | None = None
+        self._began_at: datetime | None = None
         self._delivering: dict[str, tuple[Window | None, list[dict[str, Any]]]] = {}
+        self._told: dict[tuple[str, str], list[str]] = defaultdict(list)  # event ids by party and contract
 
     def act(self, now: datetime) -> None:
         """What was used since the last step of every position that is being delivered. Raises `RestRefused`."""
         since, self._told_at = self._told_at, now
         if since is None:
+            self._began_at = now
             return
+        self._tell_that_it_was_all(now)
         window = window_at(now, WINDOW_SECONDS)
         for buyer in BUYERS:
             for position in self._positions(buyer.code, window):
@@ -59,18 +70,43 @@ class Meters:
             "provider": provider,
             "request_id": UUID(int=self._random.getrandbits(128), version=4).hex,
             "accepted_at": now.isoformat(),
+        }
+        ended = data | {
             "family": "tokenbourse",
             "usage": {"input": used.input_tokens, "cached": used.cached_tokens, "output": used.output_tokens},
         }
         if used.refused:
-            data["reason"] = RefusalReason.CAPACITY.value
+            ended["reason"] = RefusalReason.CAPACITY.value
         for party in (buyer.code, provider):
-            event = {
-                "specversion": "1.0",
-                "type": REFUSED_TYPE if used.refused else COMPLETED_TYPE,
-                "source": meter_code(party),
-                "id": data["request_id"],
-                "time": now.isoformat(),
-                "data": data,
-            }
-            self._clients[party].post("/api/v1/usage-events", [event])
+            start = _event(STARTED_TYPE, party, f"{data['request_id']}.start", now, data)
+            end = _event(REFUSED_TYPE if used.refused else COMPLETED_TYPE, party, data["request_id"], now, ended)
+            self._told[party, position["contract"]] += [start["id"], end["id"]]
+            self._clients[party].post(PATH, [start, end])
+
+    def _tell_that_it_was_all(self, now: datetime) -> None:
+        """A watermark of every meter for each contract whose window is over."""
+        for party, symbol in list(self._told):
+            _, window = parse_symbol(symbol)
+            if window.end > now:
+                continue
+            ids = self._told.pop((party, symbol))  # one that gets lost leaves the window open, no more
+            if self._began_at is not None and self._began_at <= window.start:
+                data = {
+                    "contract": symbol,
+                    "up_to": window.end.isoformat(),
+                    "sequence": 1,
+                    "events": len(ids),
+                    "root": watermark_root(ids).hex(),
+                }
+                self._clients[party].post(PATH, [_event(WATERMARK_TYPE, party, f"{symbol}.1", window.end, data)])
+
+
+def _event(kind: str, party: str, event_id: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "type": kind,
+        "source": meter_code(party),
+        "id": event_id,
+        "time": at.isoformat(),
+        "data": data,
+    }

@@ -81,6 +81,7 @@ class Api:
             query_params=dict(query or {}),
         )
         content = response.getvalue() if response.streaming else response.content
-        is_json = "json" in response.headers.get("Content-Type", "")
+        media_type = response.headers.get("Content-Type", "").partition(";")[0]
+        is_json = media_type.endswith(("/json", "+json"))
         decoded = json.loads(content) if is_json and content else None
         return Answer(response.status_code, dict(response.headers), decoded, content)

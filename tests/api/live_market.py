@@ -13,8 +13,8 @@ from config.clock import SimulatedClock
 from exchange.models import Fill, Intake, IntakeKind, Order
 from exchange.sequencer.loop import Sequencer
 from exchange.sequencer.results import await_results
-from ledger.models import Entry, Party
-from ledger.parties.keys import Scope, issue_key
+from ledger.models import ApiKey, Entry, Party, PartyKind
+from ledger.parties.keys import PARTY_SCOPES, Scope, issue_key
 from tests.api.client import Api
 from tests.integration.exchange.market import ACTOR, NOW, SYMBOL, Market
 
@@ -50,9 +50,16 @@ class LiveMarket(Market):
 
 
 def api_of(party: Party, *scopes: Scope) -> Api:
-    """A caller with a key of the party, to read and trade unless told otherwise."""
-    wanted = scopes or (Scope.READ, Scope.TRADE)
+    """A caller with a key of the party; unless told otherwise it reads and, when it can, trades."""
+    wanted = scopes or PARTY_SCOPES[PartyKind(party.kind)] & {Scope.READ, Scope.TRADE}
     return Api(issue_key(party, "tests", wanted, actor=ACTOR, now=NOW).text)
+
+
+def api_of_old(party: Party, *scopes: Scope) -> Api:
+    """A caller whose key was issued before scopes went by the kind of party, or written past the product."""
+    issued = issue_key(party, "old", [Scope.READ], actor=ACTOR, now=NOW)
+    ApiKey.objects.filter(pk=issued.key.pk).update(scopes=list(scopes))
+    return Api(issued.text)
 
 
 def order(client_order_id: str = "o-1", **changes: Any) -> dict[str, Any]:

@@ -118,6 +118,17 @@ def test_no_key_reaches_beyond_its_own_scopes(buyer: Party) -> None:
     assert meter.problem(403, "not_allowed")["key_scopes"] == ["meter"]
 
 
+def test_a_provider_gets_no_key_to_trade(buyer: Party) -> None:
+    provider = make_party("north", PartyKind.PROVIDER)
+    api = Api(make_key(provider, Scope.READ, Scope.METER))
+    old = make_key(provider, Scope.READ)
+    ApiKey.objects.filter(prefix=old.split("_")[1]).update(scopes=["read", "trade"])  # from before the rule
+    for caller in (api, Api(old)):
+        problem = caller.post("keys", {"label": "x", "scopes": ["read", "trade"]}, idempotency_key="k")
+        assert problem.problem(403, "not_allowed")["required_scopes"] == ["trade"]
+    assert api.delete(f"keys/{old.split('_')[1]}").ok()["revoked_at"]  # it reached no further than this one
+
+
 def test_a_revoked_key_is_refused_at_once(buyer: Party) -> None:
     api = Api(make_key(buyer, Scope.READ))
     other = make_key(buyer, Scope.READ)

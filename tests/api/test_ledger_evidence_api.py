@@ -16,7 +16,7 @@ from ledger.parties.commands import register_party
 from ledger.parties.keys import Scope
 from ledger.verify import parse_jwks, verify
 from tests.api.client import Answer, Api
-from tests.api.live_market import MarketClock, api_of
+from tests.api.live_market import MarketClock, api_of, api_of_old
 from tests.integration.settlement.trading_day import ACTOR, NOW, SYMBOL, TradingDay
 
 TOMORROW = NOW + timedelta(days=1)
@@ -194,7 +194,7 @@ def test_audits_are_for_auditors(day: TradingDay, auditor: Api) -> None:
     for path in ("ledger/audit-runs", f"ledger/audit-runs/{run.pk}", "ledger/audit-runs/999"):
         for party in ("buyer-1", "house"):
             api_of(day.parties[party]).get(path).problem(403, "not_allowed")
-        api_of(day.parties["buyer-1"], *Scope).get(path).problem(403, "not_allowed")  # the scope alone opens nothing
+        api_of_old(day.parties["buyer-1"], *Scope).get(path).problem(403, "not_allowed")
 
 
 FORGED: list[tuple[str, dict[str, str], int, str]] = [

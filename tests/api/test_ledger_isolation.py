@@ -19,7 +19,7 @@ from ledger.models import Account, AuditRun, AuditScope, Entry, HoldEntry, Party
 from ledger.parties.commands import register_party
 from ledger.parties.keys import Scope
 from tests.api.client import Answer, Api
-from tests.api.live_market import MarketClock, api_of
+from tests.api.live_market import MarketClock, api_of, api_of_old
 from tests.integration.settlement.trading_day import ACTOR, NOW, START, TradingDay, requests
 
 TOMORROW = NOW + timedelta(days=1)
@@ -57,8 +57,8 @@ def strangers(day: TradingDay) -> dict[str, Api]:
     """Those with a good key and nothing to do with buyer-1's deposit but having one of their own."""
     parties = {code: api_of(day.parties[code]) for code in ("buyer-2", "buyer-3", "provider-1", "power-works")}
     return parties | {
-        "buyer-2 with every scope": api_of(day.parties["buyer-2"], *Scope),
-        "provider-1 with the audit scope alone": api_of(day.parties["provider-1"], Scope.AUDIT),
+        "buyer-2 with every scope": api_of_old(day.parties["buyer-2"], *Scope),
+        "provider-1 with an auditor's scopes": api_of_old(day.parties["provider-1"], Scope.READ, Scope.AUDIT),
         "the auditor without the scope": api_of(day.parties["auditor"], Scope.READ),
     }
 

@@ -11,11 +11,11 @@ from django.db import connection
 
 from exchange.market_data.replica import Replica, read_delta, replica_of
 from exchange.market_data.rollup import roll_up
-from exchange.models import Fill, IntakeKind
-from exchange.sequencer.intake import Submission, submit
+from exchange.models import DecisionKind, Fill
 from tests.api.client import Api
 from tests.api.live_market import LiveMarket, order
-from tests.integration.exchange.market import ACTOR, CODE, NOW, START, SYMBOL
+from tests.integration.exchange.market import CODE, NOW, START, SYMBOL
+from tests.two_operators import decide
 
 BOOK = f"contracts/{SYMBOL}/book"
 DELTAS = f"contracts/{SYMBOL}/book/deltas"
@@ -51,6 +51,7 @@ def test_a_client_keeps_a_copy_of_the_book(live: LiveMarket) -> None:
                 "bids": [],
                 "asks": [{"price": "4.000000", "lots": "10", "orders": "1"}],
                 "trades": [],
+                "busted": [],
             },
             {
                 "sequence": "2",
@@ -58,6 +59,7 @@ def test_a_client_keeps_a_copy_of_the_book(live: LiveMarket) -> None:
                 "bids": [],
                 "asks": [{"price": "4.000000", "lots": "7", "orders": "1"}],
                 "trades": [{"trade_no": "1", "price": "4.000000", "lots": "3", "taker_side": "buy"}],
+                "busted": [],
             },
             {
                 "sequence": "3",
@@ -65,6 +67,7 @@ def test_a_client_keeps_a_copy_of_the_book(live: LiveMarket) -> None:
                 "bids": [{"price": "3.900000", "lots": "4", "orders": "1"}],
                 "asks": [],
                 "trades": [],
+                "busted": [],
             },
         ],
     }
@@ -174,8 +177,7 @@ def test_candles_and_statistics_in_outside_units(live: LiveMarket) -> None:
 
 def take_back_first_trade(live: LiveMarket) -> None:
     fill = Fill.objects.get(trade_no=1)
-    command = Submission(IntakeKind.BUST_FILL, fill.contract_id, ACTOR, {"fill_id": fill.id, "reason": "tests"})
-    (result,) = live.results([submit(command, now=NOW).seq])
+    (result,) = live.results(decide(DecisionKind.BUST_FILL, str(fill.id), now=NOW))
     assert result["status"] == "accepted", result
 
 

@@ -16,7 +16,7 @@ from ledger import journal
 from ledger.models import PartyKind
 from ledger.parties.keys import Scope
 from tests.api.client import Answer, Api
-from tests.api.live_market import LiveMarket, api_of, order, state
+from tests.api.live_market import LiveMarket, api_of, api_of_old, order, state
 from tests.integration.exchange.market import START, SYMBOL
 
 
@@ -202,8 +202,8 @@ def test_lists_are_narrowed_and_paged(live: LiveMarket) -> None:
 
 @pytest.mark.parametrize("kind", [PartyKind.PROVIDER, PartyKind.BENEFICIARY, PartyKind.AUDITOR])
 def test_only_buyers_trade_by_key(live: LiveMarket, kind: PartyKind) -> None:
-    api = api_of(live.party("other", kind=kind), Scope.READ, Scope.TRADE)
-    api.post("orders", order()).problem(403, "not_allowed")
+    api = api_of_old(live.party("other", kind=kind), Scope.READ, Scope.TRADE)
+    assert api.post("orders", order()).problem(403, "not_allowed")["key_scopes"] == ["read"]
     api.delete("orders").problem(403, "not_allowed")
     api.put("dead-man-switch", {"seconds": 60}).problem(403, "not_allowed")
     api.get("orders").ok()

@@ -8,7 +8,7 @@ from ledger.models import PartyKind
 from ledger.parties.commands import register_party
 from ledger.parties.keys import Scope
 from tests.api.client import Api
-from tests.api.live_market import LiveMarket, api_of
+from tests.api.live_market import LiveMarket, api_of, api_of_old
 from tests.integration.exchange.market import ACTOR, NOW
 
 
@@ -27,7 +27,7 @@ def test_an_auditor_sees_each_shard_at_work(auditor: Api) -> None:
 
 def test_nobody_else_does(live: LiveMarket, auditor: Api) -> None:
     buyer = api_of(register_party("curious", "Curious", PartyKind.BUYER, actor=ACTOR, now=NOW), Scope.READ)
-    pretender = api_of(register_party("pretender", "P", PartyKind.BUYER, actor=ACTOR, now=NOW), Scope.AUDIT)
+    pretender = api_of_old(register_party("pretender", "P", PartyKind.BUYER, actor=ACTOR, now=NOW), Scope.AUDIT)
     for path in ("sequencer", "sequencer/metrics"):
         for caller in (buyer, pretender):
             caller.get(path).problem(403, "not_allowed")

@@ -13,7 +13,7 @@ from config.demo.display import Advance
 from tests.bench.figures import Figure
 
 # Each names a module with BENCHMARKS, imported when Django stands.
-PARTS = {"ledger": "tests.bench.ledger.benchmarks", "exchange": "tests.bench.exchange.benchmarks"}
+PARTS = {name: f"tests.bench.{name}.benchmarks" for name in ("ledger", "exchange", "metering", "settlement")}
 
 
 class BenchFailed(Exception):

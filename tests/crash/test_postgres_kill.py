@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -41,12 +42,21 @@ def kill_one(cluster: Cluster, urls: DatabaseUrls, backend: bool) -> None:
     pid = cluster.pid
     assert pid is not None
     if backend:
-        with psycopg.connect(urls.app_url, autocommit=True) as victim:
+        with psycopg.connect(urls.app_url, autocommit=True) as victim, psycopg.connect(urls.app_url) as witness:
             os.kill(victim.info.backend_pid, signal.SIGKILL)
+            wait_until(lambda: is_cut(witness), "the restart")  # until then the server still takes connections
             return
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: cluster.pid is None, "the server's end")
     cluster.start()
+
+
+def is_cut(witness: psycopg.Connection[Any]) -> bool:
+    try:
+        witness.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def answers(urls: DatabaseUrls) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from django.db import connection
 
 from exchange.models import Order
+from tests.bench import copying
 from tests.bench.exchange import copy_floor, latency, restart, sequencer
 from tests.bench.exchange.orm import Line, Offer, Purse
 from tests.bench.parts import Bench
@@ -30,8 +33,8 @@ def test_the_sequencer_decides_what_the_naive_exchange_does_and_the_floor_takes_
     cancels = number("SELECT count(*) FROM exchange_intake WHERE kind = 'cancel_order'")
     assert 0.2 < cancels / sizes.commands < 0.4
     assert number("SELECT count(*) FROM exchange_fill") > sizes.commands / 5
-    for table in copy_floor.TABLES:
-        floor = f"{copy_floor.PREFIX}{table}"
+    for table, prefix in product(copy_floor.TABLES, copying.PREFIXES):
+        floor = f"{prefix}{table}"
         assert number(f"SELECT count(*) FROM {floor}") > 0
         written = "status, remaining_lots" if table == "exchange_order" else "*"  # rows that later batches changed
         assert written != "*" or number(f"SELECT count(*) FROM (TABLE {floor} EXCEPT TABLE {table}) AS other") == 0

@@ -48,7 +48,9 @@ from exchange.models import (
 from ledger.models import ActionLog, User
 from ledger.parties.keys import authenticate, revoke_key
 from ledger.selectors.parties import get_party
-from settlement.models import EventStatus, Meter, UsageEvent
+from settlement.metering.completeness import read_completeness
+from settlement.metering.completeness_rules import CompletenessState
+from settlement.models import Meter, UsageEvent
 from tests.conftest import DatabaseUrls
 from tests.ports import first_port
 
@@ -186,9 +188,15 @@ def test_the_bots_trade_and_report(
         for seconds in (30, 35, 40):  # the first of them only tells the meters since when
             pass_time(window.delivery_start + timedelta(seconds=seconds))
             market.step(window.delivery_start + timedelta(seconds=seconds))
-        reported = UsageEvent.objects.filter(contract_id=window.id, status=EventStatus.ACCEPTED)
+        reported = UsageEvent.objects.filter(contract_id=window.id, quarantine_reason=None)
         sides = Meter.objects.filter(id__in=reported.values("meter_id")).values_list("side", flat=True)
         assert set(sides) == {"buyer", "provider"}
+        assert set(reported.values_list("kind", flat=True)) >= {"started", "completed"}
+        pass_time(window.delivery_end)
+        market.step(window.delivery_end)
+        meters = read_completeness(window.id).meters
+        assert {meter.side.value for meter in meters} == {"buyer", "provider"}
+        assert {meter.completeness.state for meter in meters} == {CompletenessState.COMPLETE}
 
 
 def check_what_was_ordered() -> None:

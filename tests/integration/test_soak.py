@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from exchange.models import IntakeResult
+from settlement.models import UsageDedup, UsageEvent
 from tests.bench.parts import Bench
+from tests.soak import usage
 from tests.soak.growth import Sizes, measure_growth
 from tests.soak.killing import soak_kills
 
@@ -32,3 +34,14 @@ def test_kills_end_with_every_check(bench: Bench, tmp_path: Path) -> None:
     assert acknowledged.value >= 20
     assert takeover.value > 0
     assert b"epoch" in (tmp_path / "log").read_bytes()
+
+
+def test_usage_is_stored_day_by_day_and_measured_at_both_ends(bench: Bench) -> None:
+    sizes = usage.Sizes(events=400, first=100, days=2, calls=2, events_a_call=20)
+    stored, disk, ordered, random = usage.measure_usage_growth(bench, sizes)
+    assert (stored.name, stored.value, stored.baseline) == ("soak.usage_events", 400, 400)
+    assert 0 < disk.value < disk.baseline
+    names = ["soak.usage_cost_ordered_last_vs_first", "soak.usage_cost_random_last_vs_first"]
+    assert [ordered.name, random.name] == names
+    assert min(ordered.value, random.value, ordered.baseline, random.baseline) > 0
+    assert UsageEvent.objects.count() == UsageDedup.objects.count() == 400 + 2 * 2 * 2 * 20

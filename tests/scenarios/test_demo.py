@@ -16,10 +16,12 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from config.catalogue import BUYERS, PROVIDERS
 from config.demo.__main__ import main
 from config.demo.generated import generate_trace
 from config.demo.trace import Request, write_azure
@@ -104,8 +106,18 @@ def test_a_small_day(home: Path, trace: Path, tmp_path: Path) -> None:
     assert tokens["delivered"] > 0
     assert tokens["unmatched"] == 0
     assert micros["paid_to_providers"] + micros["refunded"] == micros["notional"] > 0
-    assert events["accepted"] == 2 * len(requests)
+    metering, injected = report["metering"], report["metering"]["faults"]
+    windows, meters = 2, len(BUYERS) + len(PROVIDERS)
+    told = 4 * len(requests) - injected["lost_ends"]["injected"]  # both meters, start and end
+    assert told < events["accepted"] <= told + windows * meters * 3  # a watermark a meter and contract
     assert events["sent"] == events["accepted"] + events["duplicates"]
+    for name in ("duplicates", "late", "lost_ends", "reasoning_inflation"):
+        assert injected[name]["injected"] == injected[name]["caught"] > 0, name
+    shaving = injected["shaving"]
+    assert shaving["caught"] + shaving["inside_tolerance"] == shaving["requests"] > 0
+    assert (metering["money_error_micros"], metering["rollup_differences"], metering["quarantined"]) == (0, 0, 0)
+    assert metering["cases"]["figures_differ"] > 0
+    assert metering["signed_events"] > 0
     assert set(report["left_over"].values()) == {0}
     assert report["ledger"]["unbalanced"] == 0
     assert report["orders"] > report["fills"] > 0
@@ -115,8 +127,28 @@ def test_a_small_day(home: Path, trace: Path, tmp_path: Path) -> None:
     jwks = out / "statements" / "jwks.json"
     verifier = [sys.executable, "-m", "settlement.statements.verify", str(files[0]), "--jwks", str(jwks)]
     assert subprocess.run(verifier, cwd=CHECKOUT, capture_output=True, check=False).returncode == 0
+    assert_settled(report, out)
     closing = assert_journal_balances(out / "journal.csv", report["ledger"]["entries"])
     assert_accounting_tools_agree(out, closing, report["ledger"]["transactions"])
+
+
+def assert_settled(report: dict[str, Any], out: Path) -> None:
+    """Four runs, a dispute, payments; others agree with every statement, and the final run is computed anew."""
+    assert list(report["runs"]) == ["indicative", "initial", "final", "disputed_final"]
+    assert sum(run["statements"] for run in report["runs"].values()) == report["statements"]["issued"]
+    assert report["runs"]["disputed_final"]["contracts"] == 1
+    dispute, payments, others = report["dispute"], report["payments"], report["second_opinions"]
+    assert dispute["settled"] == 1
+    assert 0 < dispute["decided_micros"] <= dispute["disputed_micros"]
+    assert payments["confirmed"] == payments["instructed"] > 0
+    assert payments["net_micros"] < payments["gross_micros"]
+    assert list(out.glob("payments-*.xml"))
+    for tool in ("openssl", "jwcrypto"):
+        assert others[tool] == (None if tool in others["absent"] else report["statements"]["issued"])
+    assert others["hledger_differences"] == (None if "hledger" in others["absent"] else 0)
+    assert report["recomputed"]["faults"] == 0
+    again = [sys.executable, "-m", "settlement.recompute", str(out / "bundle.zip"), "--jwks", str(out / "keys.json")]
+    assert subprocess.run(again, cwd=CHECKOUT, capture_output=True, check=False).returncode == 0
 
 
 def assert_accounting_tools_agree(out: Path, closing: list[Decimal], transactions: int) -> None:

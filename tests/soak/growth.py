@@ -14,11 +14,12 @@ from exchange.models import SequencerState
 from exchange.sequencer.intake import INTAKE_CHANNEL
 from tests.audits import audit, found_by
 from tests.bench.exchange.flow import Drawn, Flow, fill_line
-from tests.bench.exchange.process import MIB, running_sequencer
+from tests.bench.exchange.process import running_sequencer
 from tests.bench.exchange.sequencer import COMMANDS_A_SECOND
 from tests.bench.exchange.world import World, open_world, steps
 from tests.bench.figures import Figure, compared, measured
 from tests.bench.parts import Bench, BenchFailed
+from tests.bench.process import MIB
 
 STALLED_SECONDS = 60
 LOOK_SECONDS = 0.02

@@ -54,6 +54,16 @@ def test_a_key_is_shown_once_and_can_be_revoked(site: Site) -> None:
     assert ApiKey.objects.get(pk=key.pk).revoked_at == NOW
 
 
+def test_a_key_is_offered_the_scopes_that_its_party_can_use(site: Site) -> None:
+    for code, offered in (("buyer-1", ["read", "trade", "meter"]), ("provider-1", ["read", "meter"])):
+        address = f"/admin/ledger/party/{site.day.parties[code].pk}/issue-key/"
+        assert re.findall(r'name="scopes" value="(\w+)"', site.operator.text(address)) == offered
+    refused = site.operator.post(address, label="desk", scopes=["read", "trade"])
+    assert refused.status_code == 422
+    assert "trade is not one of the available choices" in refused.content.decode()
+    assert not ApiKey.objects.exists()
+
+
 def test_parties_and_people(site: Site) -> None:
     assert (
         site.operator.post("/admin/ledger/party/add/", code="new-cloud", name="New Cloud", kind="provider").status_code
@@ -122,6 +132,29 @@ def test_a_product_starts_from_the_terms_of_the_last(site: Site) -> None:
     terms = Product.objects.get(code="GLM-5.CN-EAST.STD").versions.get().terms
     assert terms["weights"] == {"input_uncached": 1000, "output_visible": 3000}
     assert (terms["model"]["name"], terms["damages_permille"], terms["tick_micros"]) == ("GLM-5", 0, 10_000)
+
+
+def test_a_product_gets_its_next_terms(site: Site) -> None:
+    product = Product.objects.get(code=CODE)
+    page = f"/admin/exchange/product/{product.pk}/terms/"
+    assert page in site.operator.text(f"/admin/exchange/product/{product.pk}/change/")
+    form = site.operator.text(page)
+    assert not re.search(r'name="(model_name|region|tick|lot_tokens|currency)"', form)
+    data = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    data |= {"damages_permille": "900", "reason": "Probes fail.", "weights": "input_uncached 1000\noutput_visible 5000"}
+    for visitor in (site.provider, site.buyer, site.auditor):
+        assert visitor.post(page, **data).status_code == 403
+    assert site.operator.post(page, **data | {"reason": ""}).status_code == 422
+    assert site.operator.post(page, **data | {"damages_permille": "many"}).status_code == 422
+    assert product.versions.count() == 1
+    assert site.operator.post(page, **data).status_code == 302
+    first, second = product.versions.order_by("version")
+    changed = {"damages_permille": 900, "weights": {"input_uncached": 1000, "output_visible": 5000}}
+    assert second.terms == first.terms | changed
+    assert second.created_by == "user:olga"
+    again = site.second_operator.post(page, **data | {"damages_permille": "100"})  # from the page as it was before
+    assert again.status_code == 422
+    assert "The terms are at version 2 by now" in again.content.decode()
 
 
 def test_qualifications_and_meters(site: Site) -> None:

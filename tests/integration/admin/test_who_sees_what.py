@@ -18,6 +18,8 @@ from exchange.models import (
     Offer,
     OperatorDecision,
     Order,
+    PreventedMatch,
+    SetAside,
     Site,
 )
 from ledger.models import Account, ActionLog, ApiKey, Party, SigningKey, Transaction, Transfer, User
@@ -42,7 +44,8 @@ OWN_OF_PROVIDER = (
     Party,
 )
 ONLY_READERS_OF_ALL = (
-    User, Transaction, ActionLog, SigningKey, Intake, SettlementRun, ListingRule, OperatorDecision,
+    User, Transaction, ActionLog, SigningKey, Intake, SetAside, PreventedMatch, SettlementRun, ListingRule,
+    OperatorDecision,
 )  # fmt: skip
 
 
@@ -157,7 +160,8 @@ def test_nobody_can_edit_or_delete_anything(settled: TheSite) -> None:
 
 def test_only_who_may_add_gets_a_form(site: TheSite) -> None:
     may = {
-        "provider": {"site", "capacitydeclaration", "offer", "shareschedule"},
+        "provider": {"site", "capacitydeclaration", "offer", "shareschedule", "dispute"},
+        "buyer": {"dispute"},
         "operator": {
             "user",
             "party",
@@ -169,6 +173,12 @@ def test_only_who_may_add_gets_a_form(site: TheSite) -> None:
             "tradegroup",
             "listingrule",
             "operatordecision",
+            "settlementcalendar",
+            "forcemajeure",
+            "auditorkey",
+            "nettingset",
+            "payoutaccount",
+            "confirmationimport",
         },
     }
     for model in admin.site._registry:

@@ -13,12 +13,13 @@ from ledger.chart import Role
 from settlement.calculation import PositionOutcome
 from settlement.models import PositionSettlement, RunKind, SettlementJob
 from settlement.outcome_record import outcome_from_record
-from settlement.runs.sweep import Schedule, sweep
+from settlement.runs.calendar import Calendar
+from settlement.runs.sweep import sweep
 from tests.audits import audit, findings
 from tests.integration.settlement.trading_day import END, START, SYMBOL, TradingDay, refusal, requests, usage
 
 INSTANT = START + timedelta(minutes=20)
-HOURLY = Schedule(timedelta(hours=1), timedelta(minutes=2), timedelta(hours=2))
+HOURLY = Calendar(timedelta(hours=1), timedelta(minutes=2), timedelta(hours=2))
 
 
 @pytest.fixture
@@ -69,6 +70,7 @@ def test_a_default_at_minute_20_of_60_makes_all_that_is_not_delivered_short(sold
     assert findings(audit()) == {}
     day.clock.at = END + timedelta(hours=3)
     day.settle(RunKind.FINAL)
+    day.release()
     assert day.held("provider-1") == 0
     assert findings(audit()) == {}
 
@@ -122,7 +124,7 @@ def test_a_contract_cancelled_during_delivery_refunds_the_rest_without_damages(s
     assert Contract.objects.get(symbol=SYMBOL).state == ContractState.CANCELLED
     day.report_both("buyer-1", "provider-1", [*requests(40_000, each=10_000), refusal(5_000)])
     day.clock.at = END + timedelta(minutes=2)
-    swept = sweep(day.clock.at, ring=lambda job: None, schedule=HOURLY)
+    swept = sweep(day.clock.at, ring=lambda job: None, calendar=HOURLY)
     assert len(swept.runs) == 1  # it is due like any delivered contract
     day.work_off()
     found = outcome()
@@ -136,6 +138,7 @@ def test_a_contract_cancelled_during_delivery_refunds_the_rest_without_damages(s
     assert findings(audit()) == {}
     day.clock.at = END + timedelta(hours=3)
     day.settle(RunKind.FINAL)
+    day.release()
     assert (day.held("provider-1"), day.held("buyer-1")) == (0, 0)
     assert findings(audit()) == {}
 
@@ -159,7 +162,7 @@ def test_a_contract_cancelled_before_delivery_has_nothing_to_settle(sold: Tradin
     assert day.settle().jobs.count() == 0
     assert not SettlementJob.objects.exists()
     assert Contract.objects.get(symbol=SYMBOL).state == ContractState.CANCELLED
-    assert sweep(day.clock.at + timedelta(hours=1), ring=lambda job: None, schedule=HOURLY).runs == ()
+    assert sweep(day.clock.at + timedelta(hours=1), ring=lambda job: None, calendar=HOURLY).runs == ()
     assert findings(audit()) == {}
 
 

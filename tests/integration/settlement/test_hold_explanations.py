@@ -1,22 +1,23 @@
-"""Bonds and overage holds are explained at every step from delivery to the final run; afterwards none is left."""
+"""Bonds and overage holds are explained at every step from delivery to their release; afterwards none is left."""
 
 from __future__ import annotations
 
 import random
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import pytest
 
 from ledger.chart import AccountKey, Role
 from ledger.models import Account
 from ledger.restrictions import freeze_account
-from settlement.models import RunKind, RunState, SettlementJob
-from settlement.runs import settle_contract
-from settlement.runs.create import create_run
+from settlement.models import JobStep, RunKind, RunState, SettlementJob
+from settlement.runs import settle_shard
 from settlement.runs.jobs import Claim, holding
+from settlement.runs.release import make_release_jobs
 from tests.audits import audit, findings, found_by, tamper
 from tests.conftest import DatabaseUrls
-from tests.integration.settlement.trading_day import ACTOR, END, START, TradingDay, refusal, requests
+from tests.integration.settlement.trading_day import END, START, TradingDay, refusal, requests
 from tests.two_operators import withdraw
 
 PAIRS = (("buyer-1", "provider-1"), ("buyer-2", "provider-1"), ("buyer-2", "provider-2"))
@@ -43,7 +44,8 @@ def use_at_random(day: TradingDay, dice: random.Random, name: str) -> None:
             events.append(refusal(dice.randint(1_500, 60_000), buyer=buyer, provider=provider))
         for event in events:
             event["id"] = event["subject"] = event["data"]["request_id"] = f"{name}-{number}-{event['id']}"
-        day.report_both(buyer, provider, events)
+        if events:
+            day.report_both(buyer, provider, events)
 
 
 def test_a_random_day_is_explained_from_the_first_order_to_the_final_run(day: TradingDay) -> None:
@@ -67,11 +69,13 @@ def test_a_random_day_is_explained_from_the_first_order_to_the_final_run(day: Tr
     final = day.settle(RunKind.FINAL)
     assert final.state == RunState.PUBLISHED
     assert findings(audit()) == {}
+    day.release()
+    assert findings(audit()) == {}
     assert [day.held(code) for code in ("buyer-1", "buyer-2", "provider-1", "provider-2")] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", [RunKind.INITIAL, RunKind.FINAL])
-def test_a_run_is_explained_between_all_its_transactions(
+def test_a_run_is_explained_before_and_after_and_when_its_holds_are_free(
     day: TradingDay, monkeypatch: pytest.MonkeyPatch, kind: RunKind
 ) -> None:
     for buyer, provider in (PAIRS[0], PAIRS[2]):
@@ -88,10 +92,11 @@ def test_a_run_is_explained_between_all_its_transactions(
         looks.append(findings(audit("holds", "settlement.debts", "exchange.fills")))
         return holding(claim)
 
-    monkeypatch.setattr(settle_contract, "POSTED_AT_ONCE", 1)
-    monkeypatch.setattr(settle_contract, "holding", look_and_hold)
+    monkeypatch.setattr(settle_shard, "holding", look_and_hold)
     assert day.settle(kind).state == RunState.PUBLISHED
-    assert looks == [{}] * 4  # before its figures are found, before each of two positions, and before it is done
+    assert looks == [{}]  # one transaction
+    assert findings(audit()) == {}
+    day.release()
     assert findings(audit()) == {}
 
 
@@ -105,16 +110,19 @@ def test_a_frozen_provider_pays_damages_out_of_its_bond_and_all_is_explained(day
     for kind in (RunKind.INITIAL, RunKind.FINAL):
         assert day.settle(kind).state == RunState.PUBLISHED
         assert findings(audit()) == {}
+    day.release()
+    assert findings(audit()) == {}
 
 
-def test_a_bond_that_a_final_run_forgot_is_found(day: TradingDay, database: DatabaseUrls) -> None:
+def test_a_bond_that_was_not_released_is_found(day: TradingDay, database: DatabaseUrls) -> None:
     day.sell("provider-1", 10, 420)
     day.buy("buyer-1", 10, 420)
     day.deliver()
     day.settle()
-    create_run("CNY", START, END, RunKind.FINAL, actor=ACTOR, now=day.clock.at)
+    day.settle(RunKind.FINAL)
+    make_release_jobs(END + timedelta(days=1))
     assert findings(audit("holds")) == {}
-    SettlementJob.objects.filter(run__kind=RunKind.FINAL).update(state="done")  # but nothing was posted
+    SettlementJob.objects.filter(step=JobStep.RELEASE).update(state="done")  # but nothing was posted
     account = Account.objects.get(party=day.parties["provider-1"], role=Role.CASH)
     assert findings(audit("holds")) == {
         "holds": [(f"account {account.id}", f"it holds back {account.held}, explained is 0")]

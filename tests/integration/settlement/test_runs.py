@@ -19,22 +19,24 @@ from settlement.commands.retry_job import RetryJob, retry_job
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
 from settlement.errors import (
     ContractNotDelivered,
-    InitialRunMissing,
     InvalidPeriod,
     InvalidSplitSchedule,
     JobNotFailed,
     LeaseLost,
 )
 from settlement.models import JobState, JobStep, RunKind, RunState, SettlementJob, SettlementRun, Statement
+from settlement.runs.calendar import Calendar, period_start
 from settlement.runs.create import create_run
+from settlement.runs.errors import EarlierRunMissing
 from settlement.runs.jobs import MAX_ATTEMPTS, claim_job, due_jobs, give_up_dead_jobs, holding
-from settlement.runs.sweep import Schedule, period_start, sweep
+from settlement.runs.sweep import sweep
 from settlement.runs.work import run_job
 from settlement.selectors.runs import run_totals
+from settlement.statements.jws import records_file, statement_file
 from settlement.statements.verify import verify
 from tests.integration.settlement.trading_day import ACTOR, CODE, END, START, TradingDay, requests
 
-HOURLY = Schedule(timedelta(hours=1), timedelta(minutes=2), timedelta(hours=2))
+HOURLY = Calendar(timedelta(hours=1), timedelta(minutes=2), timedelta(hours=2))
 
 
 @pytest.fixture
@@ -73,10 +75,10 @@ def test_only_delivered_contracts_are_settled(sold: TradingDay) -> None:
 
 
 def test_a_final_run_follows_a_published_initial_one(delivered: TradingDay) -> None:
-    with pytest.raises(InitialRunMissing):
+    with pytest.raises(EarlierRunMissing):
         make(delivered, RunKind.FINAL)
     make(delivered)
-    with pytest.raises(InitialRunMissing):
+    with pytest.raises(EarlierRunMissing):
         make(delivered, RunKind.FINAL)
 
 
@@ -124,6 +126,8 @@ def test_a_failure_is_kept_tried_again_and_given_up(delivered: TradingDay) -> No
         job.refresh_from_db()
         assert (job.state, job.attempt) == (JobState.FAILED, attempt)
         assert "LedgerDisagrees" in job.error
+        assert due_jobs(10) == []  # not at once
+        delivered.hurry()
     assert due_jobs(10) == []
     assert Transaction.objects.filter(source="settlement").count() == 0
 
@@ -153,8 +157,8 @@ def test_statements_wait_for_a_key_and_then_go_on(delivered: TradingDay) -> None
     SigningKey.objects.update(state="retired")
     make(delivered)
     delivered.work_off()
-    assert SettlementRun.objects.get().state == RunState.STATING
-    assert {job.state for job in SettlementJob.objects.filter(step=JobStep.STATE)} == {JobState.FAILED}
+    assert SettlementRun.objects.get().state == RunState.SIGNING
+    assert {job.state for job in SettlementJob.objects.filter(step=JobStep.SIGN)} == {JobState.FAILED}
     ensure_current_key(actor="operator", now=END)
     for job in SettlementJob.objects.filter(state=JobState.FAILED):
         retry_job(RetryJob(job.id, "the key is there"), actor="operator", now=END)
@@ -182,7 +186,8 @@ def test_everybody_concerned_gets_a_statement_and_the_next_one_follows_on_it(sol
     jwks = json.dumps(public_jwks()).encode()
     for statement in Statement.objects.filter(run=second):
         before = Statement.objects.get(party=statement.party, sequence=1)
-        report = verify(statement.jws.encode(), jwks, before.jws.encode())
+        records = b"".join(records_file(statement))
+        report = verify(statement_file(statement), jwks, previous=statement_file(before), records=records)
         assert report.ok, report.text()
 
 
@@ -190,28 +195,28 @@ def test_the_doorbell_may_ring_twice_or_not_at_all(delivered: TradingDay) -> Non
     """Nobody rings in time; the sweep finds what is due, and each job is done once however often it is rung for."""
     rung: list[int] = []
     at = END + timedelta(minutes=1)
-    assert sweep(at, ring=rung.append, schedule=HOURLY).runs == ()
+    assert sweep(at, ring=rung.append, calendar=HOURLY).runs == ()
     at = END + timedelta(minutes=2)
-    made = sweep(at, ring=rung.append, schedule=HOURLY)
+    made = sweep(at, ring=rung.append, calendar=HOURLY)
     assert (len(made.runs), list(made.jobs)) == (1, rung)
-    assert sweep(at, ring=rung.append, schedule=HOURLY).runs == ()
+    assert sweep(at, ring=rung.append, calendar=HOURLY).runs == ()
     posted: set[int] = set()
     while jobs := due_jobs(100):
         for job_id in jobs * 2:
             run_job(job_id, owner="tests", now=at)
         posted.add(Transaction.objects.filter(source="settlement").count())
     assert len(posted) == 1
-    assert sweep(at, ring=rung.append, schedule=HOURLY).jobs == ()
-    final = sweep(END + timedelta(hours=2), ring=rung.append, schedule=HOURLY)
+    assert sweep(at, ring=rung.append, calendar=HOURLY).jobs == ()
+    final = sweep(END + timedelta(hours=2), ring=rung.append, calendar=HOURLY)
     assert SettlementRun.objects.get(id=final.runs[0]).kind == RunKind.FINAL
-    assert sweep(END + timedelta(hours=2), ring=rung.append, schedule=HOURLY).runs == ()
+    assert sweep(END + timedelta(hours=2), ring=rung.append, calendar=HOURLY).runs == ()
 
 
 def test_no_run_is_made_by_itself_while_a_contract_of_the_period_is_not_delivered(sold: TradingDay) -> None:
-    assert sweep(END + timedelta(hours=1), ring=print, schedule=HOURLY).runs == ()
-    off = Schedule(timedelta(0), timedelta(0), timedelta(0))
+    assert sweep(END + timedelta(hours=1), ring=print, calendar=HOURLY).runs == ()
+    off = Calendar(timedelta(0), timedelta(0), timedelta(0))
     sold.deliver()
-    assert sweep(END + timedelta(hours=1), ring=print, schedule=off).runs == ()
+    assert sweep(END + timedelta(hours=1), ring=print, calendar=off).runs == ()
 
 
 def test_periods_count_from_midnight_and_hold_their_end() -> None:

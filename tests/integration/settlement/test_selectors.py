@@ -30,8 +30,8 @@ def metered(day: TradingDay) -> TradingDay:
 def test_raw_tokens_count_each_request_of_a_side_once_and_refused_ones_too(metered: TradingDay) -> None:
     again = requests(1_000)[0] | {"id": "another id", "source": "meter/buyer-1"}
     metered.report("buyer-1", [again])
-    assert raw_tokens(MeterSide.BUYER, start=START, end=END) == RawTokens(21, 20_000 + 5_000 - 1_024, 0)
-    assert raw_tokens(MeterSide.BUYER, start=END, end=END) == RawTokens(0, 0, 0)
+    assert raw_tokens([MeterSide.BUYER], start=START, end=END) == RawTokens(21, 20_000 + 5_000 - 1_024, 0)
+    assert raw_tokens([MeterSide.BUYER], start=END, end=END) == RawTokens(0, 0, 0)
 
 
 def test_runs_statements_and_their_status(metered: TradingDay) -> None:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from exchange.models import ContractState
 from ledger.chart import Role
 from ledger.keys.ring import public_jwks
-from ledger.models import Entry, Transaction
+from ledger.models import Entry, Party, Transaction
 from settlement.models import RunState, SettlementRun, Statement
 from settlement.selectors.runs import run_totals
+from settlement.statements.jws import records_file, statement_file
 from settlement.statements.verify import verify
 from tests.integration.settlement.trading_day import TradingDay, refusal, requests
 
 OPENING = 100_000_000
 
 
-def legs_of(kind: str) -> list[int]:
-    """The positive amounts of all entries of a kind of transaction, the largest first."""
-    numbers = Transaction.objects.filter(kind=kind).values("id")
-    entries = Entry.objects.filter(transaction_id__in=numbers, amount__gt=0)
+def legs_of(ref: str) -> list[int]:
+    """The positive amounts of all entries that settlement made for something, the largest first."""
+    numbers = Transaction.objects.filter(kind="settle").values("id")
+    entries = Entry.objects.filter(transaction_id__in=numbers, ref=ref, amount__gt=0)
     return sorted(entries.values_list("amount", flat=True), reverse=True)
 
 
@@ -29,11 +31,24 @@ def check_statements(run: SettlementRun) -> None:
     statements = Statement.objects.filter(run=run)
     assert statements.exists()
     for statement in statements:
+        assert statement.sequence is not None
         before = Statement.objects.filter(
             party=statement.party, currency=statement.currency, sequence=statement.sequence - 1
         ).first()
-        report = verify(statement.jws.encode(), jwks, before.jws.encode() if before else None)
+        report = verify(
+            statement_file(statement),
+            jwks,
+            records=b"".join(records_file(statement)),
+            previous=None if before is None else statement_file(before),
+        )
         assert report.ok, report.text()
+
+
+def lines_of(run: SettlementRun, party: Party) -> list[dict[str, Any]]:
+    """The lines of a party's statement of a run, as its file of records has them."""
+    file = b"".join(records_file(Statement.objects.get(run=run, party=party)))
+    records = [json.loads(line) for line in file.splitlines()]
+    return [record["body"] for record in records if record["record"] == "line"]
 
 
 def test_example_1(day: TradingDay) -> None:
@@ -82,7 +97,7 @@ def test_example_2(day: TradingDay) -> None:
     assert day.contract.reference_price_micros == 5_000_000
     assert day.balance("buyer-1") == OPENING - 212_300 - 424 + 4_717 + 26_421 + 3_196
     assert day.balance("provider-1") == OPENING - 3_196
-    assert legs_of("pay_provider")[:1] == [126_433]
+    assert legs_of("pay_provider")[:1] == [126_433 + 61_206]  # and of the other provider
     position = run.positions.get(buyer_id=day.parties["buyer-1"].id)
     assert position.outcome["delivered_micros"] == "141531"
     assert position.outcome["take_or_pay_micros"] == "39631"
@@ -112,18 +127,14 @@ def test_use_above_the_position_is_overage_up_to_the_cap_and_then_excess(day: Tr
 def test_usage_without_a_position_is_stated_and_moves_no_money(day: TradingDay) -> None:
     day.deliver()
     day.report("provider-1", requests(5_000))
-    before = Transaction.objects.count()
     run = day.settle()
 
     assert run.state == RunState.PUBLISHED
-    assert Transaction.objects.count() == before
+    assert not Transaction.objects.filter(source="settlement").exists()
     assert run_totals(run.id).unmatched_tokens == 5_000
-    buyer = Statement.objects.get(run=run, party=day.parties["buyer-1"])
-    report = verify(buyer.jws.encode(), json.dumps(public_jwks()).encode())
-    assert report.core is not None
-    assert [(line["kind"], line["tokens"], line["amount"]) for line in report.core["lines"]] == [
-        ("unmatched", "5000", "0.000000")
-    ]
+    (line,) = lines_of(run, day.parties["buyer-1"])
+    assert (line["kind"], line["tokens"], line["amount"]) == ("unmatched", "5000", "0.000000")
+    check_statements(run)
 
 
 def test_a_run_over_nothing_is_published_at_once(day: TradingDay) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from exchange.capacity import Allocation
 from exchange.commands.declare_capacity import DeclareCapacity, declare_capacity
@@ -27,12 +30,15 @@ from ledger.models import Account, Party, PartyKind
 from ledger.parties.commands import register_currency, register_party
 from settlement.commands.register_meter import RegisterMeter, register_meter
 from settlement.commands.set_share_schedule import SetShareSchedule, set_share_schedule
-from settlement.metering.envelope import COMPLETED_TYPE, REFUSED_TYPE
-from settlement.metering.ingestion import ItemResult, ingest
+from settlement.metering.events import COMPLETED_TYPE, REFUSED_TYPE
+from settlement.metering.ingestion import ingest
+from settlement.metering.results import ItemResult
+from settlement.metering.signed_calls import Signer
 from settlement.metering.weights import plain_weights
-from settlement.models import MeterSide, RunKind, SettlementRun
+from settlement.models import MeterSide, RunKind, SettlementJob, SettlementRun
 from settlement.runs.create import create_run
 from settlement.runs.jobs import due_jobs
+from settlement.runs.release import make_release_jobs
 from settlement.runs.work import run_job
 from tests.two_operators import deposit
 
@@ -42,6 +48,7 @@ END = datetime(2026, 12, 1, 15, tzinfo=UTC)
 HOUR = 3_600
 LOT = 10_000
 ACTOR = "tests"
+NO_BODY = bytes(32)  # events are handed over as objects
 CODE = "QWEN3-235B.CN-EAST.STD"
 SYMBOL = "QWEN3-235B.CN-EAST.STD@20261201T14/1H"
 REFUSED_OUTPUT = 256
@@ -146,9 +153,17 @@ class TradingDay:
             self.clock.at = min(until, self.clock.at + timedelta(minutes=30))
             self.sweep_contracts()
 
-    def report(self, code: str, events: Sequence[Any]) -> list[ItemResult]:
+    def report(self, code: str, events: Sequence[Any], signer: Signer | None = None) -> list[ItemResult]:
         """Usage events from a party's meters."""
-        return ingest(events, party_id=self.parties[code].id, now=self.clock.at)
+        party_id, now = self.parties[code].id, self.clock.at
+        body = msgspec.json.encode(events)
+        return ingest(body, party_id=party_id, actor=ACTOR, signer=signer, body_digest=NO_BODY, now=now)
+
+    def report_body(self, code: str, body: bytes) -> list[ItemResult]:
+        """The same for a body as it comes."""
+        party_id, now = self.parties[code].id, self.clock.at
+        digest = hashlib.sha256(body).digest()
+        return ingest(body, party_id=party_id, actor=ACTOR, signer=None, body_digest=digest, now=now)
 
     def report_both(self, buyer: str, provider: str, events: Sequence[dict[str, Any]]) -> None:
         """The same requests from the meters of both sides."""
@@ -167,6 +182,15 @@ class TradingDay:
         while jobs := due_jobs(100):
             for job_id in jobs:
                 run_job(job_id, owner="tests", now=self.clock.at)
+
+    def hurry(self) -> None:
+        """Whatever failed before is tried again at once."""
+        SettlementJob.objects.update(not_before=None)
+
+    def release(self) -> None:
+        """What is held after the last run is freed, once nobody may dispute it any more."""
+        make_release_jobs(self.clock.at + timedelta(days=1))
+        self.work_off()
 
     def balance(self, code: str, role: Role = Role.CASH, qualifier: str = "") -> int:
         account = Account.objects.filter(

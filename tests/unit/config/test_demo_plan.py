@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from config.catalogue import BUYERS, MODELS, PROVIDERS, meter_code
 from config.demo.assignment import Holding, NobodyBought, Use, assign
+from config.demo.faults import FAULTY_PROVIDER, Told, inject
 from config.demo.forecast import by_window, forecast, plan_supply
 from config.demo.generated import generate_trace
-from config.demo.usage import plan_arrivals, usage_event
-from settlement.metering.envelope import parse_event
+from config.demo.honest import Registers, use_by_minute
+from config.demo.usage import Arrival, end_event, plan_arrivals, watermark_event
+from settlement.metering.completeness_rules import watermark_root
+from settlement.metering.decode import Report, WatermarkReport, decode_event
+from settlement.metering.events import COMPLETED_TYPE, REFUSED_TYPE, STARTED_TYPE, WATERMARK_TYPE
 from settlement.metering.families import extract
+from settlement.metering.weights import plain_weights
 
 TRACE = generate_trace(5, scale_percent=30)
 WINDOWS = by_window(TRACE.requests)
@@ -105,33 +113,130 @@ def test_requests_in_a_window_that_nobody_bought_are_an_error() -> None:
         list(assign(WINDOWS, [], BUYERS, seed=1))
 
 
-def test_each_request_is_reported_by_both_sides_some_twice_and_some_late() -> None:
-    assigned = uses()
-    arrivals = plan_arrivals(assigned, WINDOWS, seed=5)
-    own_place = {str(use.request.number): list(WINDOWS).index(use.holding.window) for use in assigned}
+def told(seed: int = 5) -> list[Told]:
+    return list(inject(uses(seed), seed=seed))
+
+
+def ends(arrival: Arrival) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ends of requests in an arrival, with whose meter tells them."""
+    for party, events in arrival.events.items():
+        for event in events:
+            assert event["source"] == meter_code(party)
+            if event["type"] in (COMPLETED_TYPE, REFUSED_TYPE):
+                yield party, event
+
+
+def test_each_end_is_reported_by_both_sides_some_twice_and_some_late() -> None:
+    requests = told()
+    plan = plan_arrivals(requests, WINDOWS, seed=5)
+    own_place = {str(each.use.request.number): list(WINDOWS).index(each.use.holding.window) for each in requests}
     seen: Counter[tuple[str, str]] = Counter()
     late = 0
-    for place, arrival in enumerate(arrivals):
-        for party, events in arrival.events.items():
-            for event in events:
-                assert event["source"] == meter_code(party)
-                late += (party, event["id"]) not in seen and place > own_place[event["id"]]
-                seen[party, event["id"]] += 1
-    assert len(seen) == 2 * len(assigned)
+    for place, arrival in enumerate(plan.arrivals):
+        for party, event in ends(arrival):
+            late += (party, event["id"]) not in seen and place > own_place[event["id"]]
+            seen[party, event["id"]] += 1
+    lost = sum(bool(each.lost_by) for each in requests)
+    assert len(seen) == 2 * len(requests) - lost
     assert set(seen.values()) == {1, 2}
     twice = sum(count == 2 for count in seen.values())
     assert 0.005 < twice / len(seen) < 0.02
     assert 0.005 < late / len(seen) < 0.02
-    assert sum(arrival.count for arrival in arrivals) == len(seen) + twice
+    assert (plan.duplicates, plan.late) == (twice, late)
 
 
-def test_an_event_carries_the_requests_tokens_even_when_refused() -> None:
-    assigned = uses()
-    for use in (next(use for use in assigned if use.refused), next(use for use in assigned if not use.refused)):
-        report = parse_event(usage_event(use, use.holding.buyer))
-        extraction = extract(report.family, report.usage)
-        assert extraction.reason is None
-        assert extraction.buckets.input_tokens == use.request.input_tokens
-        assert extraction.buckets.output_tokens == use.request.output_tokens
-        assert (report.refusal is not None) == use.refused
-        assert report.accepted_at == use.request.at
+def test_whoever_loses_an_end_has_told_its_start() -> None:
+    requests = told()
+    arrivals = plan_arrivals(requests, WINDOWS, seed=5).arrivals
+    events = [(party, event) for arrival in arrivals for party, events in arrival.events.items() for event in events]
+    started = {(party, event["data"]["request_id"]) for party, event in events if event["type"] == STARTED_TYPE}
+    ended = {(party, event["data"]["request_id"]) for arrival in arrivals for party, event in ends(arrival)}
+    assert started - ended == {(each.lost_by, each.request_id) for each in requests if each.lost_by}
+    assert ended < started
+    assert 0.002 < len(started - ended) / len(requests) < 0.01
+    by_side = Counter(each.lost_by == each.use.holding.buyer for each in requests if each.lost_by)
+    assert abs(by_side[True] - by_side[False]) <= 1
+
+
+def test_watermarks_say_what_was_sent_of_each_contract() -> None:
+    arrivals = plan_arrivals(told(), WINDOWS, seed=5).arrivals
+    sent: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    marks = {}
+    for arrival in arrivals:
+        for events in arrival.events.values():
+            for event in events:
+                key = event["source"], event["data"]["contract"]
+                if event["type"] == WATERMARK_TYPE:
+                    marks[key] = event["data"]
+                else:
+                    assert key not in marks or event["id"] in sent[key]  # a duplicate may follow, nothing new
+                    sent[key].add(event["id"])
+    assert marks.keys() == sent.keys()
+    for key, ids in sent.items():
+        assert marks[key]["events"] == len(ids)
+        assert marks[key]["root"] == watermark_root(ids).hex()
+    window = next(iter(WINDOWS))
+    event = watermark_event("acorn", "any contract", window, {"one", "two"})
+    report = decode_event(msgspec.json.encode(event))
+    assert isinstance(report, WatermarkReport)
+    assert (report.sequence, report.up_to, report.events) == (1, window.end, 2)
+
+
+def test_one_provider_adds_a_little_to_much_and_much_to_reasoning() -> None:
+    requests = told()
+    assert requests == told()
+    faulty = [each for each in requests if each.use.holding.provider == FAULTY_PROVIDER and not each.use.refused]
+    others = [each for each in requests if each not in faulty]
+    assert not any(each.shaved_tokens or each.inflated_tokens for each in others)
+    kept = [each for each in faulty if not each.lost_by]
+    plain = [each for each in kept if not each.reasoning_tokens]
+    output = sum(each.use.request.output_tokens for each in plain)
+    assert sum(each.shaved_tokens for each in plain) == output * 3 // 1000
+    reasoned = [each for each in kept if each.reasoning_tokens]
+    assert all(each.inflated_tokens == each.reasoning_tokens // 2 for each in reasoned)
+    assert 0.15 < sum(bool(each.reasoning_tokens) for each in requests) / len(requests) < 0.25
+
+
+def test_both_meters_tell_the_tokens_as_they_count_them_even_of_refused_requests() -> None:
+    requests = told()
+    wanted: list[Callable[[Told], object]] = [
+        lambda each: each.use.refused,
+        lambda each: each.shaved_tokens,
+        lambda each: each.inflated_tokens,
+        lambda each: not each.use.refused and each.use.holding.provider != FAULTY_PROVIDER,
+    ]
+    for want in wanted:
+        each = next(each for each in requests if want(each))
+        holding = each.use.holding
+        for party, buckets in ((holding.buyer, each.honest), (holding.provider, each.by_provider)):
+            report = decode_event(msgspec.json.encode(end_event(each, party)))
+            assert isinstance(report, Report)
+            extraction = extract(report.family, report.usage)
+            assert extraction.reason is None
+            assert extraction.buckets == buckets
+            assert (report.refusal is not None) == each.use.refused
+            assert report.accepted_at == each.use.request.at
+        assert each.honest.input_tokens == each.use.request.input_tokens
+        assert each.honest.output_tokens == each.use.request.output_tokens
+
+
+def test_honest_use_is_what_the_trace_says_and_shaving_shows_in_the_register() -> None:
+    requests = told()
+    weights = plain_weights(input_milli=1_000, cache_read_milli=100, output_milli=4_000)
+    honest, tolerated = (
+        sum(
+            minute.delivered_millitokens
+            for minute in use_by_minute(requests, weights, refused_output_tokens=256, tolerant=tolerant)
+        )
+        for tolerant in (False, True)
+    )
+    served = [each.use.request for each in requests if not each.use.refused]
+    assert honest == sum(1_000 * each.input_tokens + 4_000 * each.output_tokens for each in served)
+    inside = sum(each.shaved_tokens for each in requests if each.shaved_tokens == 1)
+    assert tolerated >= honest + 4_000 * inside
+    registers = Registers()
+    for each in requests:
+        registers.enter(each)
+    (sold,) = (provider.weights for provider in PROVIDERS if provider.code == FAULTY_PROVIDER)
+    assert registers.leaning()
+    assert all(product in sold for _, product in registers.leaning())

@@ -9,13 +9,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from settlement.calculation import calculate
-from settlement.statements.document import (
+from settlement.statements.document import Balances, ChainLink, Movement
+from settlement.statements.signing import Signer
+from tests.unit.settlement.first_form import (
     Annex,
-    Balances,
-    ChainLink,
     MeteringFigure,
-    Movement,
     RunInfo,
     StatementCore,
     StatementLine,
@@ -23,15 +21,14 @@ from settlement.statements.document import (
     statement_core,
     statement_payload,
 )
-from settlement.statements.lines import LineContext, buyer_lines
-from settlement.statements.signing import Signer
-from tests.unit.settlement.worked_examples import ACCOUNTS, EXAMPLE_1, TERMS, WINDOW_START
+from tests.unit.settlement.worked_examples import ACCOUNTS, WINDOW_START
 
 ISSUED_AT = datetime(2026, 12, 2, 9, tzinfo=UTC)
 EXCHANGE_KEY = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
 EXCHANGE = Signer(EXCHANGE_KEY)
 AUDITOR = Signer(Ed25519PrivateKey.from_private_bytes(bytes([2] * 32)))
-STRANGER = Signer(Ed25519PrivateKey.from_private_bytes(bytes([3] * 32)))
+STRANGER_KEY = Ed25519PrivateKey.from_private_bytes(bytes([3] * 32))
+STRANGER = Signer(STRANGER_KEY)
 
 
 def published(signer: Signer, **validity: Any) -> dict[str, Any]:
@@ -46,18 +43,35 @@ def key_set(*keys: dict[str, Any]) -> bytes:
 
 KEYS = key_set(published(EXCHANGE), published(AUDITOR))
 
-CONTEXT = LineContext(
-    accounts=ACCOUNTS,
-    run_key="initial-2026-12-01",
-    window_start=WINDOW_START,
-    window_end=WINDOW_START + timedelta(hours=1),
-    tokens=EXAMPLE_1.tokens,
-    notional_micros=EXAMPLE_1.notional_micros,
-    reference_price_micros=EXAMPLE_1.reference_price_micros,
-    tax_category="S",
-    tax_rate_ppm=60_000,
-)
-LINES = buyer_lines(calculate(TERMS, EXAMPLE_1), CONTEXT)
+RUN_KEY = "initial-2026-12-01"
+
+
+def line(kind: str, posting: str, amount: int, value: int, tokens: int, price: int | None = None) -> StatementLine:
+    """A line of the buyer of the first worked example."""
+    return StatementLine(
+        contract=ACCOUNTS.contract,
+        window_start=WINDOW_START,
+        window_end=WINDOW_START + timedelta(hours=1),
+        kind=kind,
+        amount_micros=amount,
+        value_micros=value,
+        tax_category="S",
+        tax_rate_ppm=60_000,
+        counterparty="provider-p",
+        tokens=tokens,
+        price_micros=price,
+        source="settlement",
+        reference=f"{RUN_KEY}/{ACCOUNTS.contract}/buyer-a/provider-p/{posting}",
+    )
+
+
+LINES = [
+    line("delivered", "pay_provider", 0, 336_000, 80_000, 4_200_000),
+    line("take_or_pay", "pay_provider", 0, 37_800, 15_000, 4_200_000),
+    line("refund_unused", "refund_unused", 25_200, 25_200, 15_000),
+    line("refund_short", "refund_short", 21_000, 21_000, 5_000),
+    line("damages", "damages", 10_500, 10_500, 5_000),
+]
 FIRST_BALANCES = Balances(
     opening_micros=0,
     opening_seq=0,
@@ -76,6 +90,27 @@ SECOND_BALANCES = Balances(635_860, 5, (Movement("withdrawal", 1, -35_860),), 60
 METERING = MeteringFigure(
     ACCOUNTS.contract, "provider-p", 80_000_000, provider_millitokens=80_000_000, refused_millitokens=5_000_000
 )
+METERS = {
+    "buckets": {
+        "input_uncached": {
+            "provider": "60010",
+            "buyer": "60000",
+            "difference": "10",
+            "settled": "60000",
+            "tolerance": "290",
+            "trust": "recomputable",
+        },
+        "output_reasoning": {"provider": "5000", "settled": "5000", "tolerance": "0", "trust": "asserted"},
+    },
+    "verdicts": {"matched": "58", "conflict": "1", "provider_only": "2"},
+    "lost_ends": {"buyer": "2"},
+    "tolerance": "standard",
+    "open_cases": [{"kind": "figures_differ", "requests": "1"}],
+    "rulings": {},
+    "completeness": {"provider": "complete", "buyer": "open"},
+    "signed_events": {"provider": "61"},
+    "corrections": "3",
+}
 
 
 def run_info(kind: str = "initial", number: int = 1) -> RunInfo:
@@ -89,9 +124,10 @@ def core(
     chain: ChainLink | None = ChainLink(1),  # noqa: B008 - a frozen value
     balances: Balances = FIRST_BALANCES,
     lines: list[StatementLine] = LINES,
+    metering: MeteringFigure = METERING,
 ) -> dict[str, Any]:
     return statement_core(
-        StatementCore("buyer-a", "CNY", run or run_info(), chain, balances, lines, metering=[METERING])
+        StatementCore("buyer-a", "CNY", run or run_info(), chain, balances, lines, metering=[metering])
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from ledger.chart import AccountKey, Role
 from ledger.drafts import TransactionDraft
 from settlement.calculation import PositionOutcome, calculate, difference
-from settlement.postings import draft_position, release_holds
+from settlement.postings import Line, draft_chunk, draft_release
 from settlement.splits import Recipient, Share, ShareSchedule
 from tests.unit.settlement.worked_examples import (
     ACCOUNTS,
@@ -25,8 +25,15 @@ ENTITLEMENT = AccountKey(ACCOUNTS.buyer.id, ACCOUNTS.contract_asset_id, Role.ENT
 OBLIGATION = AccountKey(ACCOUNTS.provider.id, ACCOUNTS.contract_asset_id, Role.OBLIGATION)
 
 
-def drafts_of(outcome: PositionOutcome, run_key: str = "run-1") -> list[TransactionDraft]:
-    return draft_position(outcome, ACCOUNTS, run_key=run_key, effective_at=AT)
+def drafts_of(*outcomes: PositionOutcome) -> list[TransactionDraft]:
+    draft = draft_chunk([(outcome, ACCOUNTS) for outcome in outcomes], reference="run-1/c/0001", effective_at=AT)
+    return [] if draft is None else [draft]
+
+
+def released(outcome: PositionOutcome, bond_micros: int, overage_hold_micros: int) -> list[TransactionDraft]:
+    positions = [(outcome, ACCOUNTS, bond_micros, overage_hold_micros)]
+    draft = draft_release(positions, reference="run-1/c/0001/release", effective_at=AT)
+    return [] if draft is None else [draft]
 
 
 def changes(drafts: Iterable[TransactionDraft]) -> dict[AccountKey, int]:
@@ -63,25 +70,28 @@ def test_the_first_worked_example_posts_to_the_micro() -> None:
         cash(POWER_PARTY): 37_268,
     }
     assert held(drafts) == {"bond/1": -10_500}
-    assert [draft.kind for draft in drafts] == [
-        "delivered",
-        "unused",
-        "short",
-        "pay_provider",
-        "refund_unused",
-        "refund_short",
-        "damages",
-    ]
+    (draft,) = drafts
+    assert (draft.kind, draft.reference) == ("settle", "run-1/c/0001")
+    told = {"delivered", "unused", "short", "pay_provider", "refund_unused", "refund_short", "damages"}
+    assert {leg.ref for leg in draft.legs} == told
 
 
-def test_references_follow_from_run_position_and_line_alone() -> None:
+def test_positions_of_a_chunk_are_summed_by_account_and_line() -> None:
     outcome = calculate(TERMS, EXAMPLE_1)
-    assert drafts_of(outcome)[0].reference == (
-        "run-1/QWEN3-235B.CN-EAST.STD@20261201T14/1H/buyer-a/provider-p/delivered"
-    )
-    assert drafts_of(outcome) == drafts_of(outcome)
-    first, second = drafts_of(outcome), drafts_of(outcome, "run-2")
-    assert len({draft.reference for draft in first + second}) == len(first) + len(second)
+    (one,), (both,) = drafts_of(outcome), drafts_of(outcome, outcome)
+    assert [(leg.account, leg.ref, 2 * leg.amount) for leg in one.legs] == [
+        (leg.account, leg.ref, leg.amount) for leg in both.legs
+    ]
+    assert held([both]) == {"bond/1": -21_000}
+    assert len({(leg.account, leg.ref) for leg in both.legs}) == len(both.legs)
+
+
+def test_every_money_line_balances_by_itself() -> None:
+    position = replace(EXAMPLE_1, minutes=(use(110_000),), overage_cap_tokens=20_000, overage_hold_micros=90_000)
+    outcomes = [calculate(TERMS, EXAMPLE_1), calculate(TERMS, position), replace(calculate(TERMS, EXAMPLE_1))]
+    (draft,) = drafts_of(*outcomes)
+    for line in Line:
+        assert sum(leg.amount for leg in draft.legs if leg.ref == line.value) == 0
 
 
 def test_the_providers_own_share_stays_and_one_without_an_owner_is_held() -> None:
@@ -104,26 +114,24 @@ def test_overage_comes_out_of_its_hold_and_what_is_left_is_released_at_the_end()
     )
     outcome = calculate(TERMS, position)
     drafts = drafts_of(outcome)
-    overage = next(draft for draft in drafts if draft.kind == "overage")
-    assert changes([overage])[ACCOUNTS.buyer_cash] == -42_084
-    assert changes([overage])[ACCOUNTS.fees] == 84 + 126
-    assert all(leg.account.asset_id == ACCOUNTS.currency_id for leg in overage.legs)
-    released = release_holds(
-        outcome, ACCOUNTS, bond_micros=50_000, overage_hold_micros=90_000, run_key="run-9", effective_at=AT
-    )
-    assert held([*drafts, *released]) == {"bond/1": -50_000, "overage/1": -90_000}
-    assert all(not draft.legs for draft in released)
+    overage = {leg.account: leg.amount for leg in drafts[0].legs if leg.ref == "overage"}
+    assert overage[ACCOUNTS.buyer_cash] == -42_084
+    assert overage[ACCOUNTS.fees] == 84 + 126
+    assert all(account.asset_id == ACCOUNTS.currency_id for account in overage)
+    freed = released(outcome, 50_000, 90_000)
+    assert held([*drafts, *freed]) == {"bond/1": -50_000, "overage/1": -90_000}
+    assert all(not draft.legs for draft in freed)
 
 
 def test_nothing_held_releases_nothing() -> None:
     outcome = calculate(TERMS, replace(EXAMPLE_1, bond_micros=0))
-    assert not release_holds(outcome, ACCOUNTS, bond_micros=0, overage_hold_micros=0, run_key="run-9", effective_at=AT)
+    assert released(outcome, 0, 0) == []
 
 
 def test_a_difference_runs_legs_backwards_and_both_runs_sum_to_the_later_one() -> None:
     first = calculate(TERMS, EXAMPLE_1)
     second = calculate(TERMS, replace(EXAMPLE_1, minutes=(use(85_000),)))
-    delta = drafts_of(difference(second, first), "run-2")
+    delta = drafts_of(difference(second, first))
     assert changes([*drafts_of(first), *delta]) == changes(drafts_of(second))
     assert held([*drafts_of(first), *delta])["bond/1"] == 0
     assert drafts_of(difference(first, first)) == []

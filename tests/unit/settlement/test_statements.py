@@ -4,7 +4,6 @@ import base64
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,12 @@ from joserfc.jwk import KeySet
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
-from settlement.calculation import calculate
 from settlement.errors import InvalidStatement
-from settlement.postings import draft_position
-from settlement.splits import ALL_TO_PROVIDER
 from settlement.statements.canonical import canonical_bytes
-from settlement.statements.document import Annex, core_digest, statement_payload
-from settlement.statements.lines import beneficiary_lines, buyer_lines, provider_lines, split_figures
 from settlement.statements.signing import ALGORITHM, TYPE, key_id
+from tests.unit.settlement.first_form import Annex, core_digest, statement_payload
 from tests.unit.settlement.sample_statements import (
     AUDITOR,
-    CONTEXT,
     EXCHANGE,
     ISSUED_AT,
     KEYS,
@@ -35,7 +29,7 @@ from tests.unit.settlement.sample_statements import (
     second_core,
     signed,
 )
-from tests.unit.settlement.worked_examples import ACCOUNTS, EXAMPLE_1, MODEL_PARTY, TERMS, use
+from tests.unit.settlement.worked_examples import ACCOUNTS
 
 
 def b64url(text: str) -> bytes:
@@ -85,52 +79,6 @@ def test_content_without_a_canonical_form_is_refused() -> None:
     for content in (2**53, {"a": float("nan")}, "\ud800"):
         with pytest.raises(InvalidStatement):
             canonical_bytes(content)
-
-
-def test_each_partys_lines_sum_to_what_its_cash_account_moved() -> None:
-    position = replace(
-        EXAMPLE_1,
-        minutes=(use(110_000), use(0, 5_000, minute=1)),
-        overage_cap_tokens=8_000,
-        overage_hold_micros=90_000,
-    )
-    for terms in (TERMS, replace(TERMS, schedule=ALL_TO_PROVIDER)):
-        for outcome in (calculate(terms, EXAMPLE_1), calculate(terms, position)):
-            drafts = draft_position(outcome, ACCOUNTS, run_key=CONTEXT.run_key, effective_at=ISSUED_AT)
-            for account, lines in (
-                (ACCOUNTS.buyer_cash, buyer_lines(outcome, CONTEXT)),
-                (ACCOUNTS.provider_cash, provider_lines(outcome, CONTEXT)),
-                (
-                    ACCOUNTS.provider_cash._replace(party_id=MODEL_PARTY),
-                    beneficiary_lines(outcome, CONTEXT, MODEL_PARTY),
-                ),
-            ):
-                for draft in drafts:
-                    moved = sum(leg.amount for leg in draft.legs if leg.account == account)
-                    stated = sum(line.amount_micros for line in lines if line.reference == draft.reference)
-                    assert moved == stated, draft.reference
-
-
-def test_split_figures_show_every_share_of_what_was_paid() -> None:
-    figures = split_figures(calculate(TERMS, EXAMPLE_1), CONTEXT, schedule_version=1)
-    assert [(figure.kind, figure.beneficiary, figure.micros) for figure in figures] == [
-        ("pay_provider", "compute", 260_875),
-        ("pay_provider", "model", 74_536),
-        ("pay_provider", "power", 37_268),
-    ]
-
-
-def test_the_overage_line_states_the_price_it_was_charged_at() -> None:
-    dearer = replace(CONTEXT, reference_price_micros=5_000_000)
-    position = replace(
-        EXAMPLE_1,
-        minutes=(use(110_000),),
-        reference_price_micros=5_000_000,
-        overage_cap_tokens=10_000,
-        overage_hold_micros=90_000,
-    )
-    line = next(line for line in buyer_lines(calculate(TERMS, position), dearer) if line.kind == "overage")
-    assert (line.tokens, line.price_micros, line.amount_micros) == (10_000, 5_000_000, -50_000)
 
 
 def envelope_of(statement: bytes) -> dict[str, Any]:

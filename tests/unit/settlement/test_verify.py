@@ -5,19 +5,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from settlement.statements.canonical import canonical_bytes, canonical_digest, lines_root
+from settlement.statements.canonical import canonical_bytes, canonical_digest
 from settlement.statements.document import ChainLink
 from settlement.statements.verify import Report, main, verify
+from tests.unit.settlement.first_form import lines_root
 from tests.unit.settlement.sample_statements import (
     AUDITOR,
     EXCHANGE,
     ISSUED_AT,
     KEYS,
+    METERING,
+    METERS,
     SECOND_BALANCES,
     STRANGER,
     core,
@@ -45,9 +50,11 @@ def resigned(payload: Any) -> bytes:
     return EXCHANGE.sign(payload, signed_at=ISSUED_AT)
 
 
-def forged(change: Callable[[dict[str, Any]], object], *, redo_root: bool = True) -> bytes:
+def forged(
+    change: Callable[[dict[str, Any]], object], *, redo_root: bool = True, content: dict[str, Any] | None = None
+) -> bytes:
     """A statement whose core was changed, with digest, root and signature made to fit again."""
-    content = core()
+    content = core() if content is None else content
     change(content)
     if redo_root and isinstance(content.get("lines"), list):
         content["lines_root"] = lines_root(content["lines"]).hex()
@@ -66,6 +73,7 @@ def test_a_good_statement_verifies_and_says_how() -> None:
         "lines",
         "balances",
         "totals",
+        "metering",
         "chain",
     ]
     assert report.core == core()
@@ -169,6 +177,44 @@ def test_a_signed_statement_that_does_not_add_up_fails(change: Callable[[dict[st
     assert failure(verify(forged(change), KEYS)).startswith(fault)
 
 
+def with_evidence() -> dict[str, Any]:
+    return core(metering=replace(METERING, meters=deepcopy(METERS)))
+
+
+def test_the_meters_evidence_is_part_of_what_is_signed() -> None:
+    content = with_evidence()
+    assert content["metering"][0]["buckets"] == METERS["buckets"]
+    report = verify(signed(content), KEYS)
+    assert report.ok, report.text()
+    assert "1 positions, 2 figures by kind of token" in report.text()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda bucket: bucket.update(difference="11"), "a difference is not"),
+        (lambda bucket: bucket.update(buyer="60001"), "a difference is not"),
+        (lambda bucket: bucket.pop("buyer"), "a difference is not"),
+        (lambda bucket: bucket.update(provider="-10", buyer="-20"), "a figure of the meters is negative"),
+        (lambda bucket: bucket.update(settled="1.5"), "settled is not a whole number"),
+        (lambda bucket: bucket.pop("tolerance"), "tolerance is missing"),
+    ],
+)
+def test_meters_figures_that_do_not_add_up_fail(change: Callable[[dict[str, str]], object], fault: str) -> None:
+    changed = forged(lambda c: change(c["metering"][0]["buckets"]["input_uncached"]), content=with_evidence())
+    assert failure(verify(changed, KEYS)).startswith(f"metering: {fault}")
+
+
+def test_buckets_of_another_shape_fail() -> None:
+    shapes: list[Any] = ["x", [], {"input_uncached": "x"}]
+    for shape in shapes:
+
+        def change(content: dict[str, Any], buckets: Any = shape) -> None:
+            content["metering"][0]["buckets"] = buckets
+
+        assert failure(verify(forged(change), KEYS)).startswith("metering: ")
+
+
 def test_the_root_is_computed_from_the_lines() -> None:
     changed = forged(lambda c: c["lines"][0].update(price="4.210000"), redo_root=False)
     assert failure(verify(changed, KEYS)).startswith("lines: lines_root")
@@ -184,7 +230,7 @@ def test_the_chain_to_the_previous_statement() -> None:
     first, second = signed(core()), signed(second_core(core()))
     assert "not checked" in verify(second, KEYS).checks[-1].detail
     assert verify(second, KEYS, first).ok
-    assert "none before it" in failure(verify(first, KEYS, first))
+    assert "the previous one number 1" in failure(verify(first, KEYS, first))
     assert "the previous statement: " in failure(verify(second, KEYS, first[:-1]))
     assert "not the one named" in failure(verify(second, KEYS, signed(core(lines=[]))))
     assert "another party" in failure(verify(second, KEYS, forged(_of_another_party)))

@@ -1,0 +1,1 @@
+"""What taking usage in costs, and what summing it up does."""

@@ -1,0 +1,136 @@
+"""Settlement calendars and force majeure: who may set them, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+import pytest
+
+from exchange.errors import UnknownProduct
+from ledger.errors import InvalidText, NeedsAnotherPerson, NotFound, ReasonMissing
+from ledger.models import ActionLog
+from settlement.commands.decide_force_majeure import confirm_force_majeure, refuse_force_majeure
+from settlement.commands.request_force_majeure import RequestForceMajeure, request_force_majeure
+from settlement.commands.set_settlement_calendar import SetSettlementCalendar, set_settlement_calendar
+from settlement.errors import InvalidPeriod, RequestNotOpen
+from settlement.models import ForceMajeure, RequestState, SettlementCalendar
+from settlement.runs.errors import InvalidCalendar
+from tests.integration.settlement.trading_day import CODE, NOW, START, TradingDay
+from tests.two_operators import FIRST, SECOND
+
+CALENDAR = SetSettlementCalendar(
+    product_code=CODE,
+    period_minutes=360,
+    indicative_lag_minutes=15,
+    initial_lag_minutes=60,
+    final_lag_minutes=1_440,
+    true_up_lag_minutes=51_840,
+    dispute_minutes=2_880,
+)
+
+
+def test_each_calendar_is_the_next_version_of_its_product(day: TradingDay) -> None:
+    first = set_settlement_calendar(CALENDAR, actor=FIRST, now=NOW)
+    later = NOW + timedelta(hours=1)
+    bare = replace(CALENDAR, indicative_lag_minutes=None, true_up_lag_minutes=None)
+    second = set_settlement_calendar(bare, actor=SECOND, now=later)
+    kept = SettlementCalendar.objects.get(pk=first.pk)
+    assert {name: getattr(kept, name) for name in asdict(CALENDAR) if name != "product_code"} == {
+        name: figure for name, figure in asdict(CALENDAR).items() if name != "product_code"
+    }
+    assert [(each.version, each.created_by, each.created_at) for each in (kept, second)] == [
+        (1, FIRST, NOW), (2, SECOND, later),
+    ]  # fmt: skip
+    told = ActionLog.objects.filter(action="set_settlement_calendar").order_by("id")
+    assert [(act.subject, act.details["version"]) for act in told] == [(f"product:{CODE}", 1), (f"product:{CODE}", 2)]
+
+
+@pytest.mark.parametrize(
+    ("field", "minutes"),
+    [
+        ("period_minutes", 0),
+        ("period_minutes", 7),
+        ("period_minutes", 2_880),
+        ("initial_lag_minutes", -1),
+        ("indicative_lag_minutes", 60),
+        ("indicative_lag_minutes", -1),
+        ("final_lag_minutes", 60),
+        ("final_lag_minutes", 400 * 1_440 + 1),
+        ("true_up_lag_minutes", 1_440),
+        ("dispute_minutes", -1),
+    ],
+)
+def test_a_calendar_that_contradicts_itself_is_refused_by_the_field(day: TradingDay, field: str, minutes: int) -> None:
+    with pytest.raises(InvalidCalendar) as refused:
+        set_settlement_calendar(SetSettlementCalendar(**asdict(CALENDAR) | {field: minutes}), actor=FIRST, now=NOW)
+    assert refused.value.fields["field"] == field
+    assert not SettlementCalendar.objects.exists()
+
+
+def test_a_calendar_needs_a_product(day: TradingDay) -> None:
+    with pytest.raises(UnknownProduct):
+        set_settlement_calendar(replace(CALENDAR, product_code="NO-SUCH"), actor=FIRST, now=NOW)
+
+
+def asked(day: TradingDay, product_code: str = "") -> ForceMajeure:
+    return request_force_majeure(command(day, product_code), actor=FIRST, now=NOW)
+
+
+def command(day: TradingDay, product_code: str = "") -> RequestForceMajeure:
+    provider = day.parties["provider-1"].pk
+    return RequestForceMajeure(provider, START, START + timedelta(minutes=30), "The grid failed.", product_code)
+
+
+def test_force_majeure_takes_another_person_and_is_decided_once(day: TradingDay) -> None:
+    request = asked(day, CODE)
+    assert (request.state, request.product.code if request.product else "") == (RequestState.REQUESTED, CODE)
+    for actor in (FIRST, FIRST.upper()):
+        with pytest.raises(NeedsAnotherPerson):
+            confirm_force_majeure(request.pk, actor=actor, now=NOW)
+        with pytest.raises(NeedsAnotherPerson):
+            refuse_force_majeure(request.pk, "No.", actor=actor, now=NOW)
+    done = confirm_force_majeure(request.pk, actor=SECOND, now=NOW)
+    assert (done.state, done.decided_by, done.decided_at) == (RequestState.CONFIRMED, SECOND, NOW)
+    with pytest.raises(RequestNotOpen):
+        confirm_force_majeure(request.pk, actor=SECOND, now=NOW)
+    with pytest.raises(RequestNotOpen):
+        refuse_force_majeure(request.pk, "Too late.", actor=SECOND, now=NOW)
+    told = ActionLog.objects.filter(subject=f"force_majeure:{request.pk}").order_by("id")
+    assert [(act.actor, act.action) for act in told] == [
+        (FIRST, "request_force_majeure"), (SECOND, "confirm_force_majeure"),
+    ]  # fmt: skip
+
+
+def test_force_majeure_is_refused_for_a_reason(day: TradingDay) -> None:
+    request = asked(day)
+    with pytest.raises(ReasonMissing):
+        refuse_force_majeure(request.pk, " ", actor=SECOND, now=NOW)
+    assert refuse_force_majeure(request.pk, "It was maintenance.", actor=SECOND, now=NOW).state == RequestState.REFUSED
+    assert ActionLog.objects.get(action="refuse_force_majeure").reason == "It was maintenance."
+    with pytest.raises(NotFound):
+        confirm_force_majeure(request.pk + 1, actor=SECOND, now=NOW)
+
+
+def test_a_request_for_force_majeure_is_checked(day: TradingDay) -> None:
+    good = command(day)
+    second = timedelta(seconds=1)
+    wrong = {
+        "starts_at": replace(good, starts_at=START + second),
+        "ends_at": replace(good, ends_at=START),
+    }
+    for field, each in wrong.items():
+        with pytest.raises(InvalidPeriod) as refused:
+            request_force_majeure(each, actor=FIRST, now=NOW)
+        assert refused.value.fields["field"] == field
+    with pytest.raises(InvalidPeriod):
+        request_force_majeure(replace(good, ends_at=START + timedelta(days=367)), actor=FIRST, now=NOW)
+    with pytest.raises(ReasonMissing):
+        request_force_majeure(replace(good, reason=" "), actor=FIRST, now=NOW)
+    with pytest.raises(InvalidText):
+        request_force_majeure(replace(good, reason="x" * 2_001), actor=FIRST, now=NOW)
+    with pytest.raises(NotFound):
+        request_force_majeure(replace(good, provider_id=day.parties["buyer-1"].pk), actor=FIRST, now=NOW)
+    with pytest.raises(UnknownProduct):
+        request_force_majeure(replace(good, product_code="NO-SUCH"), actor=FIRST, now=NOW)
+    assert not ForceMajeure.objects.exists()
