@@ -11,7 +11,7 @@ REASONS: Mapping[str, str] = {
     IntakeQuarantine.TOO_OLD: "Its time is more than 35 days back.",
     IntakeQuarantine.IN_FUTURE: "Its time had not come yet.",
     IntakeQuarantine.OUTSIDE_WINDOW: "The request was accepted outside the contract's delivery window.",
-    IntakeQuarantine.AFTER_FINAL_RUN: "The contract's final settlement run had begun.",
+    IntakeQuarantine.AFTER_FINAL_RUN: "The contract's last settlement run had begun.",
     IntakeQuarantine.AGGREGATE_NOT_SIGNED: "Sums of a minute count in calls that their meter signed.",
     IntakeQuarantine.AGGREGATE_NOT_A_MINUTE: "It does not begin with a whole UTC minute.",
     IntakeQuarantine.SUPERSEDES_UNKNOWN: "The event that it corrects is not known, or replaced nothing itself.",

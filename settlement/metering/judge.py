@@ -39,7 +39,7 @@ class KnownMeter(Struct, frozen=True):
 
 
 class MeteredContract(Struct, frozen=True):
-    """A contract as metering needs it. `final`: its final run has begun. `weights` is None if they are incomplete."""
+    """A contract as metering needs it. `final`: its last run has begun. `weights` is None if they are incomplete."""
 
     id: int
     delivery_start: datetime
@@ -146,7 +146,7 @@ def _set_aside(judged: Judged, contract: MeteredContract, *, now: datetime, sign
         judged.detail = "accepted_at is outside the contract's delivery window."
     elif contract.final:
         judged.reason = IntakeQuarantine.AFTER_FINAL_RUN
-        judged.detail = "The contract's final settlement run has begun."
+        judged.detail = "The contract's last settlement run has begun."
     elif report.kind is not Kind.AGGREGATE:
         return False
     elif not signed:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from exchange.models import Contract
 from settlement.models import ReconcileQueue, RunContract, RunKind
+from settlement.runs.calendars import contracts_ended_by
 
 LAG = timedelta(minutes=2)  # after the window's end, for the meters to send what they have
 
@@ -46,16 +47,18 @@ def postpone(contract_id: int, *, now: datetime) -> None:
 
 
 def due_contracts(*, now: datetime, limit: int) -> list[int]:
-    """Contracts to reconcile, the longest waiting first: delivery is over, and no final run has begun."""
+    """Contracts to reconcile, the longest waiting first: delivery is over, and its last run has not begun."""
     over = Contract.objects.filter(id=OuterRef("contract_id"), delivery_end__lte=now - LAG)
-    waiting = ReconcileQueue.objects.filter(Exists(over)).exclude(Exists(_final_run())).order_by("since", "contract_id")
-    return list(waiting.values_list("contract_id", flat=True)[:limit])
+    waiting = ReconcileQueue.objects.filter(Exists(over)).exclude(Exists(_last_run()))
+    return list(waiting.order_by("since", "contract_id").values_list("contract_id", flat=True)[:limit])
 
 
 def forget_finished() -> None:
-    """Take out the contracts whose final run has begun: what they came to is fixed by it."""
-    ReconcileQueue.objects.filter(Exists(_final_run())).delete()
+    """Take out the contracts whose last scheduled run has begun: what they came to is fixed by it."""
+    ReconcileQueue.objects.filter(Exists(_last_run())).delete()
 
 
-def _final_run() -> QuerySet[RunContract]:
-    return RunContract.objects.filter(run__kind=RunKind.FINAL, contract_id=OuterRef("contract_id"))
+def _last_run() -> QuerySet[RunContract]:
+    final_is_last = contracts_ended_by(RunKind.FINAL).filter(id=OuterRef("contract_id"))
+    last = Q(run__kind=RunKind.TRUE_UP) | Q(run__kind=RunKind.FINAL) & Exists(final_is_last)
+    return RunContract.objects.filter(last, contract_id=OuterRef("contract_id"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
 
+from exchange.models import Contract
 from settlement.models import SettlementCalendar
 from settlement.runs.calendar import Calendar
 
@@ -39,6 +41,15 @@ def calendar_of(product_id: int | None) -> Calendar:
 def last_kind_of(product_id: int) -> str:
     """The last scheduled run of a product's contracts."""
     return calendar_of(product_id).last_kind
+
+
+def contracts_ended_by(kind: str) -> QuerySet[Contract]:
+    """Contracts whose last scheduled run is of a kind."""
+    own = {product_id: calendar.last_kind for product_id, calendar in product_calendars().items()}
+    found = Q(product_id__in=[product_id for product_id, last_kind in own.items() if last_kind == kind])
+    if configured_calendar().last_kind == kind:
+        found |= ~Q(product_id__in=own)
+    return Contract.objects.filter(found)
 
 
 def _calendar(row: SettlementCalendar) -> Calendar:

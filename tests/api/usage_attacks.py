@@ -232,5 +232,5 @@ SECTIONS = {
     "Timings": TIMINGS,
     "Starts, refusals, aggregates, watermarks": OTHERS,
 }
-# Once the contract's final run has begun.
-TOO_LATE = aside("usage after the final settlement run has begun", "after_final_run", lambda id: call(event(id)))
+# Once the contract's last run has begun.
+TOO_LATE = aside("usage after the last settlement run has begun", "after_final_run", lambda id: call(event(id)))

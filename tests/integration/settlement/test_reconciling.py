@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from settlement.commands.decide_ruling import confirm_ruling
@@ -274,6 +275,22 @@ def test_after_the_final_run_has_begun_there_is_nothing_to_reconcile(day: Tradin
     day.settle()
     day.settle(RunKind.FINAL)
     day.clock.at = LATER
+    enqueue([day.contract.id], now=LATER)
+    assert reconcile_due(now=LATER) == 0
+    assert not ReconcileQueue.objects.exists()
+
+
+def test_cases_follow_the_usage_until_the_true_up_has_begun(day: TradingDay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SETTLEMENT_TRUE_UP_LAG_SECONDS", 7_200)
+    day.sell("provider-1", 10, 420)
+    day.buy("buyer-1", 10, 420)
+    day.deliver()
+    day.settle()
+    day.settle(RunKind.FINAL)
+    day.clock.at = LATER
+    enqueue([day.contract.id], now=LATER)
+    assert reconcile_due(now=LATER) == 1
+    day.settle(RunKind.TRUE_UP)
     enqueue([day.contract.id], now=LATER)
     assert reconcile_due(now=LATER) == 0
     assert not ReconcileQueue.objects.exists()
