@@ -7,7 +7,9 @@ are over the bytes as they stand in the file.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+from binascii import hexlify
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from ledger.merkle import RootFold, leaf_hash
+from ledger.merkle import RootFold, leaf_hash, tree_root
 from ledger.money import format_micros
 from settlement.postings import SOURCE
 from settlement.statements.document import format_time
@@ -25,6 +27,7 @@ from settlement.statements.party_line import PartyLine, PositionSplit
 
 SALT_BYTES = 16
 _SEED_PURPOSE = b"tokenbourse line seed\0"
+_LEAVES_AT_ONCE = 1_024  # a power of two: whole subtrees, which cost half of what single leaves do
 # Members of statements have plain names, for which sorting by characters is the order of RFC 8785.
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -61,7 +64,8 @@ class RecordsFold:
     """Adds up records as they are written."""
 
     def __init__(self) -> None:
-        self._fold = RootFold()
+        self._fold = RootFold()  # of subtrees of `_LEAVES_AT_ONCE` leaves each
+        self._leaves: list[bytes] = []
         self._counts = {"line": 0, "metering": 0, "split": 0}
         self._kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
         self._gross_in = self._gross_out = 0
@@ -69,12 +73,15 @@ class RecordsFold:
     @property
     def count(self) -> int:
         """How many there were so far."""
-        return self._fold.size
+        return self._fold.size * _LEAVES_AT_ONCE + len(self._leaves)
 
     def add(self, record: str, data: bytes) -> None:
         """One more record of this kind, by its bytes."""
         self._counts[record] += 1
-        self._fold.add(leaf_hash(data))
+        self._leaves.append(leaf_hash(data))
+        if len(self._leaves) == _LEAVES_AT_ONCE:
+            self._fold.add(tree_root(self._leaves))
+            self._leaves.clear()
 
     def add_line(self, line: PartyLine) -> None:
         """What a line contributes to the totals."""
@@ -95,11 +102,62 @@ class RecordsFold:
             lines=self._counts["line"],
             metering=self._counts["metering"],
             splits=self._counts["split"],
-            root=self._fold.root(),
+            root=self._root(),
             by_kind={kind: KindTotals(*totals) for kind, totals in sorted(self._kinds.items())},
             gross_in_micros=self._gross_in,
             gross_out_micros=self._gross_out,
         )
+
+    def _root(self) -> bytes:
+        whole = RootFold(self._fold.size, self._fold.peaks)
+        if self._leaves:
+            whole.add(tree_root(self._leaves))
+        return whole.root()
+
+
+class _LineBody(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A line as it is written: its members in their order, without those that it has none of."""
+
+    amount: str
+    beneficiary: str = ""
+    contract: str
+    counterparty: str = ""
+    cumulative: str
+    exact: str
+    journal: _Journal | None = None
+    kind: str
+    price: str = ""
+    tax: msgspec.Raw
+    tokens: str = ""
+    value: str
+    window: msgspec.Raw
+
+
+class _Journal(msgspec.Struct):
+    """Where a line stands in the ledger."""
+
+    ref: str
+    reference: str
+    source: str = SOURCE
+
+
+class _Salts:
+    """HMAC-SHA-256 (RFC 2104) of the records' numbers under a statement's seed, shortened.
+
+    The two hashes are begun once: with `hmac.digest` the seed would be hashed again for each record.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        block = (seed if len(seed) <= 64 else hashlib.sha256(seed).digest()).ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def of(self, number: int) -> bytes:
+        """In hexadecimal."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(b"%d" % number)
+        outer.update(inner.digest())
+        return hexlify(outer.digest()[:SALT_BYTES])
 
 
 def line_seed(secret: str, statement_id: str) -> bytes:
@@ -118,45 +176,46 @@ def write_records(
 
     `metering` are canonical JSON texts already. The file is these with a line feed after each.
     """
+    salts = _Salts(seed)
     for line in lines:
         fold.add_line(line)
-        yield _record("line", _encode(_line_body(line)), seed, fold)
+        yield _record("line", _encode(_line_body(line)), salts, fold)
     for text in metering:
-        yield _record("metering", text.encode(), seed, fold)
+        yield _record("metering", text.encode(), salts, fold)
     for split in splits:
-        yield _record("split", _encode(_split_body(split)), seed, fold)
+        yield _record("split", _encode(_split_body(split)), salts, fold)
 
 
-def _record(kind: str, body: bytes, seed: bytes, fold: RecordsFold) -> bytes:
+def _record(kind: str, body: bytes, salts: _Salts, fold: RecordsFold) -> bytes:
     number = fold.count + 1
-    salt = hmac.digest(seed, b"%d" % number, "sha256")[:SALT_BYTES].hex()
-    data = b'{"body":%b,"number":%d,"record":"%b","salt":"%b"}' % (body, number, kind.encode(), salt.encode())
+    salt = salts.of(number)
+    data = b'{"body":%b,"number":%d,"record":"%b","salt":"%b"}' % (body, number, kind.encode(), salt)
     fold.add(kind, data)
     return data
 
 
-def _line_body(line: PartyLine) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "contract": line.contract,
-        "window": _window(line.window_start, line.window_end),
-        "kind": line.kind,
-        "amount": format_micros(line.amount_micros),
-        "value": format_micros(line.value_micros),
-        "cumulative": format_micros(line.cumulative_micros),
-        "exact": f"{line.exact[0]}/{line.exact[1]}",
-        "tax": {"category": line.tax_category, "rate_ppm": line.tax_rate_ppm},
-    }
-    if line.counterparty:
-        body["counterparty"] = line.counterparty
-    if line.beneficiary:
-        body["beneficiary"] = line.beneficiary
-    if line.tokens is not None:
-        body["tokens"] = str(line.tokens)
-        if line.price_micros is not None:
-            body["price"] = format_micros(line.price_micros)
-    if line.reference:
-        body["journal"] = {"source": SOURCE, "reference": line.reference, "ref": line.ref}
-    return body
+def _line_body(line: PartyLine) -> _LineBody:
+    # What a run changed is mostly what moved, and all that there was: written once.
+    amount = format_micros(line.amount_micros)
+    value = amount if line.value_micros == line.amount_micros else format_micros(line.value_micros)
+    cumulative = value if line.cumulative_micros == line.value_micros else format_micros(line.cumulative_micros)
+    price = None if line.tokens is None else line.price_micros
+    numerator, denominator = line.exact
+    return _LineBody(
+        amount=amount,
+        beneficiary=line.beneficiary,
+        contract=line.contract,
+        counterparty=line.counterparty,
+        cumulative=cumulative,
+        exact=f"{numerator}/{denominator}",
+        journal=_Journal(line.ref, line.reference) if line.reference else None,
+        kind=line.kind,
+        price="" if price is None else format_micros(price),
+        tax=_tax(line.tax_category, line.tax_rate_ppm),
+        tokens="" if line.tokens is None else str(line.tokens),
+        value=value,
+        window=_window(line.window_start, line.window_end),
+    )
 
 
 def _split_body(split: PositionSplit) -> dict[str, Any]:
@@ -172,6 +231,11 @@ def _split_body(split: PositionSplit) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=256)  # a statement tells of few windows, many times
-def _window(start: datetime, end: datetime) -> dict[str, str]:
-    return {"start": format_time(start), "end": format_time(end)}
+@lru_cache(maxsize=256)  # a statement tells of few windows and taxes, many times
+def _window(start: datetime, end: datetime) -> msgspec.Raw:
+    return msgspec.Raw(_encode({"start": format_time(start), "end": format_time(end)}))
+
+
+@lru_cache(maxsize=256)
+def _tax(category: str, rate_ppm: int) -> msgspec.Raw:
+    return msgspec.Raw(_encode({"category": category, "rate_ppm": rate_ppm}))

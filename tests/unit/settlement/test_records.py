@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections import defaultdict
 from dataclasses import replace
@@ -65,6 +66,20 @@ def test_the_root_is_over_the_bytes_and_one_record_can_be_shown_alone() -> None:
     for index, record in enumerate(made.records):
         proof = inclusion_proof(hashes, index)
         assert verify_inclusion(leaf_hash(record), index, len(hashes), proof, tree_root(hashes))
+
+
+@pytest.mark.parametrize("count", [0, 1, 1_023, 1_024, 1_025, 3_000])
+def test_the_root_of_many_records_is_that_of_one_tree(count: int) -> None:
+    fold = RecordsFold()
+    records = list(write_records([], ["{}"] * count, [], SEED, fold))
+    assert (fold.count, fold.summary().count) == (count, count)
+    assert fold.summary().root == tree_root([leaf_hash(record) for record in records])
+
+
+@pytest.mark.parametrize("seed", [SEED, b"s" * 64, b"s" * 65])
+def test_a_salt_is_the_hmac_of_the_records_number(seed: bytes) -> None:
+    for number, record in enumerate(write_records([], ["{}"] * 12, [], seed, RecordsFold()), start=1):
+        assert json.loads(record)["salt"] == hmac.digest(seed, b"%d" % number, "sha256")[:16].hex()
 
 
 def test_salts_follow_from_statement_and_secret_alone() -> None:
