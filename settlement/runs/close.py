@@ -33,7 +33,7 @@ from settlement.statements.records import line_seed
 
 ACTOR = "settlement"
 _ALL_DONE = """
-UPDATE settlement_settlementrun AS run SET state = %(next)s
+UPDATE settlement_settlementrun AS run SET state = %(next)s, published_at = %(published)s
  WHERE run.id = %(run)s AND run.state = %(now)s
    AND NOT EXISTS (SELECT FROM settlement_settlementjob AS job
                     WHERE job.run_id = run.id AND job.step = %(step)s AND job.state <> %(done)s)
@@ -89,18 +89,23 @@ def publish_run(run_id: int, *, now: datetime) -> list[int]:
     Inside the caller's transaction. Returns the jobs that became due.
     """
     journal.lock_head()
-    run = SettlementRun.objects.select_for_update().get(id=run_id)
-    unsigned = SettlementJob.objects.filter(run_id=run_id, step=JobStep.SIGN).exclude(state=JobState.DONE)
-    if run.state != RunState.SIGNING or unsigned.exists():
+    if not _move(run_id, RunState.SIGNING, RunState.PUBLISHED, JobStep.SIGN, published_at=now):
         return []
-    SettlementRun.objects.filter(id=run_id).update(state=RunState.PUBLISHED, published_at=now)
     if not settings.TIME_STAMP_URL:
         return []
     signed = SettlementJob.objects.filter(run_id=run_id, step=JobStep.SIGN).order_by("subject_id")
     return _make_jobs(run_id, JobStep.STAMP, signed.values_list("subject_id", flat=True))
 
 
-def _move(run_id: int, before: RunState, after: RunState, step: JobStep, *, alone: bool = False) -> bool:
+def _move(
+    run_id: int,
+    before: RunState,
+    after: RunState,
+    step: JobStep,
+    *,
+    alone: bool = False,
+    published_at: datetime | None = None,
+) -> bool:
     """Whether a run went on now that all jobs of a step are done; `alone`: not while another one is there."""
     names: dict[str, Any] = {
         "run": run_id,
@@ -109,6 +114,7 @@ def _move(run_id: int, before: RunState, after: RunState, step: JobStep, *, alon
         "step": step,
         "done": JobState.DONE,
         "alone": alone,
+        "published": published_at,
     }
     with connection.cursor() as cursor:
         cursor.execute(_ALL_DONE, names)

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from settlement.errors import LeaseLost
@@ -24,9 +23,48 @@ MAX_ATTEMPTS = 5
 MAX_ERROR_LENGTH = 2_000
 # What a payer cannot pay becomes a debt, and who is paid hangs on who comes first: shards that may find one are done
 # one after the other, so that statements never depend on which worker was faster.
-_IN_ORDER = Q(step=JobStep.RELEASE) | Q(
-    step=JobStep.SETTLE, run__kind__in=[RunKind.FINAL, RunKind.TRUE_UP, RunKind.DISPUTED_FINAL]
-)
+_IN_ORDER = f"""
+(job.step = '{JobStep.RELEASE}' OR job.step = '{JobStep.SETTLE}' AND EXISTS (
+    SELECT FROM settlement_settlementrun AS run
+     WHERE run.id = job.run_id
+       AND run.kind IN ('{RunKind.FINAL}', '{RunKind.TRUE_UP}', '{RunKind.DISPUTED_FINAL}')))
+"""
+_CLAIMABLE = f"""
+(job.state IN ('{JobState.DUE}', '{JobState.FAILED}')
+ OR job.state = '{JobState.RUNNING}' AND job.lease_until < statement_timestamp())
+AND (job.not_before IS NULL OR job.not_before <= statement_timestamp())
+AND job.attempt < {MAX_ATTEMPTS}
+AND NOT ({_IN_ORDER} AND EXISTS (
+    SELECT FROM settlement_settlementjob AS earlier
+     WHERE earlier.run_id = job.run_id AND earlier.step = job.step AND earlier.subject_id < job.subject_id
+       AND earlier.state <> '{JobState.DONE}'))
+"""
+_CLAIM = f"""
+UPDATE settlement_settlementjob
+   SET state = '{JobState.RUNNING}', attempt = attempt + 1, fencing = fencing + 1, lease_owner = %(owner)s,
+       lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
+ WHERE id = (SELECT job.id FROM settlement_settlementjob AS job
+              WHERE job.id = %(job)s AND {_CLAIMABLE} FOR UPDATE SKIP LOCKED)
+RETURNING fencing, attempt, step, run_id, subject_id
+"""  # noqa: S608  # words of our own
+_HOLD = f"""
+UPDATE settlement_settlementjob SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
+ WHERE id = %(job)s AND fencing = %(fencing)s AND state = '{JobState.RUNNING}' RETURNING *
+"""  # noqa: S608  # words of our own
+_FINISH = f"""
+UPDATE settlement_settlementjob
+   SET state = '{JobState.DONE}', input_digest = %(input)s, result_digest = %(result)s, lease_until = NULL, error = '',
+       finished_at = statement_timestamp()
+ WHERE id = %(job)s
+"""  # noqa: S608  # words of our own
+_DUE = f"""
+SELECT job.id FROM settlement_settlementjob AS job WHERE {_CLAIMABLE} ORDER BY job.id LIMIT %(limit)s
+"""  # noqa: S608  # words of our own
+_NEXT_SHARD = f"""
+SELECT job.id FROM settlement_settlementjob AS job
+ WHERE job.run_id = %(run)s AND job.step = %(step)s AND job.subject_id > %(subject)s AND {_CLAIMABLE}
+ ORDER BY job.subject_id LIMIT 1
+"""  # noqa: S608  # words of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,61 +74,45 @@ class Claim:
     job_id: int
     fencing: int
     lease: timedelta
-    attempt: int = 1
+    attempt: int
+    step: JobStep
+    run_id: int
+    subject_id: int
 
 
 def claim_job(job_id: int, *, owner: str, lease: timedelta = LEASE) -> Claim | None:
     """Take a job that is due, failed with attempts left, or whose worker let the lease run out; else None."""
-    with transaction.atomic():
-        job = (
-            SettlementJob.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(_claimable(), id=job_id)
-            .first()
-        )
-        if job is None:
-            return None
-        SettlementJob.objects.filter(id=job_id).update(
-            state=JobState.RUNNING,
-            attempt=F("attempt") + 1,
-            fencing=F("fencing") + 1,
-            lease_owner=owner[:80],
-            lease_until=Now() + lease,
-        )
-        return Claim(job_id, job.fencing + 1, lease, job.attempt + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"job": job_id, "owner": owner[:80], "lease": lease.total_seconds()})
+        claimed = cursor.fetchone()
+    if claimed is None:
+        return None
+    fencing, attempt, step, run_id, subject_id = claimed
+    return Claim(job_id, fencing, lease, attempt, JobStep(step), run_id, subject_id)
 
 
 @contextmanager
 def holding(claim: Claim) -> Iterator[SettlementJob]:
     """A transaction that holds the job's row and renews the lease. Raises `LeaseLost` if the claim no longer counts."""
     with transaction.atomic(durable=True):
-        job = (
-            SettlementJob.objects.select_for_update(of=("self",))
-            .select_related("run__currency", "run__product")
-            .filter(id=claim.job_id, fencing=claim.fencing, state=JobState.RUNNING)
-            .first()
-        )
-        if job is None:
+        named = {"job": claim.job_id, "fencing": claim.fencing, "lease": claim.lease.total_seconds()}
+        held = list(SettlementJob.objects.raw(_HOLD, named))
+        if not held:
             raise LeaseLost("Another worker has this job.", job=str(claim.job_id))
-        SettlementJob.objects.filter(id=job.id).update(lease_until=Now() + claim.lease)
-        yield job
+        yield held[0]
 
 
 def finish_job(job: SettlementJob, result_digest: bytes, *, input_digest: bytes | None = None) -> None:
     """Mark a held job done, in the transaction that wrote its result."""
-    SettlementJob.objects.filter(id=job.id).update(
-        state=JobState.DONE,
-        input_digest=input_digest,
-        result_digest=result_digest,
-        lease_until=None,
-        error="",
-        finished_at=Now(),
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISH, {"job": job.id, "input": input_digest, "result": result_digest})
 
 
 def next_shard(job: SettlementJob) -> list[int]:
     """The job of the shard that waited for a finished one, if there is such a job; else none."""
-    later = SettlementJob.objects.filter(run_id=job.run_id, step=job.step, subject_id__gt=job.subject_id)
-    return list(later.filter(_claimable()).order_by("subject_id").values_list("id", flat=True)[:1])
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_SHARD, {"run": job.run_id, "step": job.step, "subject": job.subject_id})
+        return [job_id for (job_id,) in cursor]
 
 
 def fail_job(claim: Claim, error: Exception) -> None:
@@ -106,7 +128,9 @@ def fail_job(claim: Claim, error: Exception) -> None:
 
 def due_jobs(limit: int) -> list[int]:
     """Ids of jobs that somebody should do now, oldest first."""
-    return list(SettlementJob.objects.filter(_claimable()).order_by("id").values_list("id", flat=True)[:limit])
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, {"limit": limit})
+        return [job_id for (job_id,) in cursor]
 
 
 def give_up_dead_jobs() -> int:
@@ -114,15 +138,3 @@ def give_up_dead_jobs() -> int:
     return SettlementJob.objects.filter(
         state=JobState.RUNNING, lease_until__lt=Now(), attempt__gte=MAX_ATTEMPTS
     ).update(state=JobState.FAILED, lease_until=None, error="Every attempt ended with the death of its worker.")
-
-
-def _claimable() -> Q:
-    waiting = Q(state__in=[JobState.DUE, JobState.FAILED]) | Q(state=JobState.RUNNING, lease_until__lt=Now())
-    its_time = Q(not_before=None) | Q(not_before__lte=Now())
-    return waiting & its_time & Q(attempt__lt=MAX_ATTEMPTS) & (~_IN_ORDER | Q(~Exists(_earlier_shards())))
-
-
-def _earlier_shards() -> QuerySet[SettlementJob]:
-    return SettlementJob.objects.filter(
-        run_id=OuterRef("run_id"), step=OuterRef("step"), subject_id__lt=OuterRef("subject_id")
-    ).exclude(state=JobState.DONE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from settlement.models import SettlementJob, StatedCore
+from settlement.models import StatedCore
 from settlement.runs.close import publish_run
 from settlement.runs.jobs import Claim, finish_job, holding
 from settlement.statements.issuing import keep_statement, sign_statement
@@ -15,10 +15,7 @@ from settlement.statements.issuing import keep_statement, sign_statement
 
 def sign_party(claim: Claim, *, now: datetime) -> list[int]:
     """Sign the statement of a claimed job; returns the jobs that became due by it."""
-    subject = SettlementJob.objects.values("run_id", "subject_id").get(pk=claim.job_id)
-    stated = StatedCore.objects.select_related("run__product", "party", "currency").get(
-        run_id=subject["run_id"], party_id=subject["subject_id"]
-    )
+    stated = StatedCore.objects.get(run_id=claim.run_id, party_id=claim.subject_id)
     file = sign_statement(stated, now=now)
     with holding(claim) as job:
         keep_statement(stated, file, now=now)

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from settlement.errors import LeaseLost
-from settlement.models import JobStep, SettlementJob
+from settlement.models import JobStep
 from settlement.runs.jobs import LEASE, claim_job, fail_job
 from settlement.runs.release import release_shard
 from settlement.runs.settle_shard import settle_shard
@@ -33,12 +33,11 @@ def run_job(job_id: int, *, owner: str, now: datetime, lease: timedelta = LEASE)
     claim = claim_job(job_id, owner=owner, lease=lease)
     if claim is None:
         return []
-    job = SettlementJob.objects.get(id=job_id)
     try:
-        return _STEPS[JobStep(job.step)](claim, now=now)
+        return _STEPS[claim.step](claim, now=now)
     except LeaseLost:
         logger.warning("job %d was taken over by another worker", job_id)
     except Exception as error:
-        logger.exception("job %d failed in attempt %d", job_id, job.attempt)
+        logger.exception("job %d failed in attempt %d", job_id, claim.attempt)
         fail_job(claim, error)
     return []
