@@ -4,32 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from settlement.models import ClosingBalance, SettlementRun, StatedCore, Statement
+from django.db import connection
+
+from settlement.models import SettlementRun
+
+# Statements of the first form have no stated core.
+_LAST = """
+SELECT last.sequence, last.digest, closing.balance, closing.seq
+  FROM ((SELECT sequence, digest, run_id FROM settlement_statedcore
+          WHERE party_id = %(party)s AND currency_id = %(currency)s AND sequence IS NOT NULL AND run_id <> %(run)s
+          ORDER BY sequence DESC LIMIT 1)
+        UNION ALL
+        (SELECT sequence, core_digest, run_id FROM settlement_statement
+          WHERE party_id = %(party)s AND currency_id = %(currency)s AND sequence IS NOT NULL AND stated_id IS NULL
+          ORDER BY sequence DESC LIMIT 1)) AS last
+  JOIN settlement_closingbalance AS closing ON closing.run_id = last.run_id AND closing.party_id = %(party)s
+ ORDER BY last.sequence DESC LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A statement of the chain, and the closing balance that it states."""
+    """A statement of the chain, and how the account stood by it: micros, and the sequence number of its last entry."""
 
     sequence: int
     core_digest: bytes
-    closing: ClosingBalance
+    balance_micros: int
+    account_seq: int
 
 
 def link_before(run: SettlementRun, party_id: int) -> Link | None:
     """The last link of a party's chain in the run's currency, leaving out the run's own; None before the first.
 
-    What is stated counts, signed or not; statements of the first form have no stated core.
+    What is stated counts, signed or not.
     """
-    chain = {"party_id": party_id, "currency_id": run.currency_id, "sequence__isnull": False}
-    core = StatedCore.objects.filter(**chain).exclude(run=run).order_by("-sequence").first()
-    if core is not None and core.sequence is not None:
-        return Link(core.sequence, bytes(core.digest), _closing(core.run_id, party_id))
-    statement = Statement.objects.filter(**chain, stated__isnull=True).order_by("-sequence").first()
-    if statement is not None and statement.sequence is not None:
-        return Link(statement.sequence, bytes(statement.core_digest), _closing(statement.run_id, party_id))
-    return None
-
-
-def _closing(run_id: int, party_id: int) -> ClosingBalance:
-    return ClosingBalance.objects.get(run_id=run_id, party_id=party_id)
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST, {"party": party_id, "currency": run.currency_id, "run": run.pk})
+        last = cursor.fetchone()
+    if last is None:
+        return None
+    sequence, digest, balance, seq = last
+    return Link(sequence, bytes(digest), balance, seq)

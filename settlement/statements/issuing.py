@@ -21,7 +21,7 @@ def sign_statement(stated: StatedCore, *, now: datetime) -> str:
     """
     annex = Annex(
         issued_at=now,
-        transactions=transactions_of(stated.run, stated.party),
+        transactions=transactions_of(stated.run_id, stated.party_id),
         log=log_proof(stated, now=now),
         key_set=KEY_SET,
     )

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from ledger.errors import NotFound
-from ledger.log.checkpoints import latest_checkpoint, publish_checkpoint
+from ledger.log.checkpoints import publish_checkpoint
+from ledger.log.errors import NotInCheckpointYet
 from ledger.log.proofs import prove_transaction
-from ledger.models import Transaction
 from settlement.models import StatedCore, Statement
 from settlement.statements.compose import LogProof
 
@@ -19,11 +19,11 @@ def log_proof(stated: StatedCore, *, now: datetime) -> LogProof | None:
     None for an indicative statement. Outside any lock: publishing signs."""
     if stated.transaction_id is None:
         return None
-    batch_no = Transaction.objects.values_list("batch_no", flat=True).get(pk=stated.transaction_id)
-    newest = latest_checkpoint()
-    if newest is None or newest.size < batch_no:
+    try:
+        proof = prove_transaction(stated.transaction_id, party_id=None)
+    except NotInCheckpointYet:
         publish_checkpoint(now=now)
-    proof = prove_transaction(stated.transaction_id, party_id=None)
+        proof = prove_transaction(stated.transaction_id, party_id=None)
     text = json.dumps(proof, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return LogProof(text, proof["checkpoint"])
 

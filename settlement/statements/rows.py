@@ -7,14 +7,14 @@ short one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from msgspec import json
 
-from exchange.models import Contract
 from ledger.models import Party
-from settlement.models import RunContract, SettlementRun
+from settlement.models import SettlementRun
 from settlement.outcome_record import outcome_from_record
 from settlement.runs.earlier import earlier_outcomes
 from settlement.statements.party_line import PartyLine, PositionSplit, position_splits
@@ -52,10 +52,7 @@ SELECT settled.contract_id, settled.buyer_id, contract.symbol, buyer.code, settl
 
 def party_lines(run: SettlementRun, party: Party) -> Iterator[PartyLine]:
     """A party's lines of a run, in order."""
-    windows = {
-        place: (contract.symbol, contract.delivery_start, contract.delivery_end)
-        for place, contract in _contracts(run).items()
-    }
+    windows = _windows(run)
     codes = dict(Party.objects.values_list("pk", "code"))
     for (
         contract_place,
@@ -121,7 +118,7 @@ def party_splits(run: SettlementRun, party: Party) -> Iterator[PositionSplit]:
         )
 
 
-def transactions_of(run: SettlementRun, party: Party) -> list[tuple[str, str, int]]:
+def transactions_of(run_id: int, party_id: int) -> list[tuple[str, str, int]]:
     """(source, reference, number) of the ledger transactions that a party's lines name, by number."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -132,21 +129,32 @@ def transactions_of(run: SettlementRun, party: Party) -> list[tuple[str, str, in
               JOIN ledger_transaction posted ON posted.source = 'settlement' AND posted.reference = line.reference
              ORDER BY posted.id
             """,
-            [run.pk, party.pk],
+            [run_id, party_id],
         )
         return [(source, reference, number) for source, reference, number in cursor.fetchall()]
 
 
-def _contracts(run: SettlementRun) -> dict[int, Contract]:
-    """The contracts of a run by their places in it."""
-    places = dict(RunContract.objects.filter(run=run).values_list("contract_id", "place"))
-    contracts = Contract.objects.filter(pk__in=places).only("symbol", "delivery_start", "delivery_end")
-    return {places[contract.pk]: contract for contract in contracts}
+def _windows(run: SettlementRun) -> dict[int, tuple[str, datetime, datetime]]:
+    """The contracts of a run by their places in it: symbol and delivery."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT covered.place, contract.symbol, contract.delivery_start, contract.delivery_end
+              FROM settlement_runcontract AS covered JOIN exchange_contract AS contract
+                ON contract.id = covered.contract_id
+             WHERE covered.run_id = %s
+            """,
+            [run.pk],
+        )
+        return {place: (symbol, start, end) for place, symbol, start, end in cursor}
 
 
 def _rows(query: str, parameters: list[int]) -> Iterator[Any]:
     """The rows of a query, a block at a time."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(query, parameters)
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        while True:
+            rows = cursor.fetchmany(ROWS_AT_ONCE)
             yield from rows
+            if len(rows) < ROWS_AT_ONCE:
+                return

@@ -6,6 +6,7 @@ so it is the same whenever and by whomever it is done. Records are written as th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -20,7 +21,7 @@ from ledger.packing import packed_cursor
 from settlement.minor_units import digits_of
 from settlement.models import ClosingBalance, RunContract, RunKind, SettlementRun, StatedCore
 from settlement.runs.earlier import POSTED
-from settlement.statements.canonical import canonical_bytes, canonical_digest
+from settlement.statements.canonical import canonical_bytes
 from settlement.statements.chain import Link, link_before
 from settlement.statements.compose import RunInputs, StatedRun, StatementInput, compose_core
 from settlement.statements.document import Balances, ChainLink
@@ -60,15 +61,15 @@ def state_statement(run: SettlementRun, party: Party, *, now: datetime) -> State
         contact=settings.STATEMENT_CONTACT,
         key_set=KEY_SET,
     )
-    core = compose_core(source, summary)
-    digest = canonical_digest(core)
+    core = canonical_bytes(compose_core(source, summary))
+    digest = hashlib.sha256(core).digest()
     return StatedCore.objects.create(
         pk=stated_id,
         run=run,
         party=party,
         currency=run.currency,
         sequence=None if chain is None else chain.sequence,
-        core=canonical_bytes(core),
+        core=core,
         digest=digest,
         previous_digest=None if chain is None else chain.previous_digest,
         records=summary.count,
@@ -118,7 +119,7 @@ def _seed(closing: ClosingBalance, run: SettlementRun, party: Party) -> bytes:
 
 
 def _balances(closing: ClosingBalance, before: Link | None) -> Balances:
-    opening, opening_seq = (0, 0) if before is None else (before.closing.balance, before.closing.seq)
+    opening, opening_seq = (0, 0) if before is None else (before.balance_micros, before.account_seq)
     return Balances(
         opening_micros=opening,
         opening_seq=opening_seq,
