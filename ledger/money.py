@@ -23,9 +23,8 @@ _DECIMAL = re.compile(r"(-?)(\d{1,13})(?:\.(\d{1,6}))?", re.ASCII)
 
 def format_micros(micros: int) -> str:
     """1234500 -> "1.234500": six fraction digits, always."""
-    sign = "-" if micros < 0 else ""
-    units, fraction = divmod(abs(micros), MICROS_PER_UNIT)
-    return f"{sign}{units}.{fraction:06d}"
+    digits = str(micros).zfill(8 if micros < 0 else 7)
+    return f"{digits[:-6]}.{digits[-6:]}"
 
 
 def parse_micros(text: object, *, field: str = "amount") -> Micros:
