@@ -38,10 +38,11 @@ INSERT INTO settlement_statementpart (stated_id, number, first_record, records, 
 """
 
 
-def state_statement(run: SettlementRun, party: Party, *, now: datetime) -> StatedCore:
-    """State what a party's statement of a run says. Inside the caller's transaction, once; the digest is posted last,
-    so that trading waits for one small batch alone. Indicative statements stay out of chain and journal."""
-    closing = ClosingBalance.objects.get(run=run, party=party)
+def state_statement(closing: ClosingBalance, *, now: datetime) -> StatedCore:
+    """State what the statement of a run says to the party whose closing balance this is. Inside the caller's
+    transaction, once; the digest is posted last, so that trading waits for one small batch alone. Indicative
+    statements stay out of chain and journal."""
+    run, party = closing.run, closing.party
     before = link_before(run, party.pk)
     indicative = run.kind == RunKind.INDICATIVE
     stated_id = _next_id()

@@ -203,7 +203,7 @@ def _make(subject: Subject) -> Statement:
     """What the two jobs of a statement do."""
     now = datetime.now(UTC)
     with transaction.atomic():
-        stated = state_statement(subject.run, subject.party, now=now)
+        stated = state_statement(ClosingBalance.objects.get(run=subject.run, party=subject.party), now=now)
     file = sign_statement(stated, now=now)
     with transaction.atomic():
         return keep_statement(stated, file, now=now)
