@@ -38,74 +38,90 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
 # Larger counts, which no request has, are left to Python: sums of these stay within 64 bits.
 _MOST_TOKENS = 1 << 36
-_TOKENS = ", ".join(bucket.value for bucket in SETTLED_BUCKETS)
-_SUMS_OF_TOKENS = ", ".join(f"sum(tokens[{place + 1}])::bigint AS t{place}" for place in range(len(SETTLED_BUCKETS)))
-_BOUND = f"GREATEST({TOLERANCE.absolute_tokens}, tokens[%d] * {TOLERANCE.relative_ppm} / {PPM})"
-_SUMS_OF_BOUNDS = ", ".join(f"sum({_BOUND % (place + 1)})::bigint AS b{place}" for place in COUNTED_PLACES)
+_PLACES = range(len(SETTLED_BUCKETS))
+_TOKENS = ", ".join(f"{bucket.value} AS t{place}" for place, bucket in enumerate(SETTLED_BUCKETS))
+_LARGEST_OF_EACH = ", ".join(f"max(t{place}) AS t{place}" for place in _PLACES)
+_ALL = " + ".join(f"t{place}" for place in _PLACES)
+_BELOW = f"({' | '.join(f't{place}' for place in _PLACES)}) < {_MOST_TOKENS}"  # each, as that is a power of two
+_SUMS_OF_TOKENS = ", ".join(f"sum(t{place})::bigint AS t{place}" for place in _PLACES)
+_BOUND = f"GREATEST({TOLERANCE.absolute_tokens}, t%d * {TOLERANCE.relative_ppm} / {PPM})"
+_SUMS_OF_BOUNDS = ", ".join(f"sum({_BOUND % place})::bigint AS b{place}" for place in COUNTED_PLACES)
+# What one side alone says of a request: a gateway if there is one, else the provider.
+_LEAD = ", ".join(
+    f"CASE WHEN bit_or(told) & 1 <> 0 THEN max({each}) FILTER (WHERE told = 1)"
+    f" ELSE max({each}) FILTER (WHERE told = 2) END AS {each}"
+    for each in ("accepted_at", "millitokens", "ttft_ms", "output_ms")
+)
 _SUMMED = [
     "requests",
     "millitokens",
     "served",
-    *(f"t{place}" for place in range(len(SETTLED_BUCKETS))),
+    *(f"t{place}" for place in _PLACES),
     *(f"b{place}" for place in COUNTED_PLACES),
 ]
+# Reading the events twice costs the database less than keeping them in between.
 _READ = f"""
-WITH live AS MATERIALIZED (
+WITH live AS NOT MATERIALIZED (
     SELECT contract_id, buyer_id, provider_id, request_id, kind, batch_id, content_hash, retry_of, accepted_at,
-           millitokens, ttft_ms, output_ms, supersedes IS NOT NULL AS corrects, ARRAY[{_TOKENS}] AS tokens,
-           CASE side WHEN 'gateway' THEN 1 WHEN 'provider' THEN 2 ELSE 4 END AS side
-      FROM settlement_usageevent AS event JOIN settlement_meter AS meter ON meter.id = event.meter_id
+           millitokens, bit, {_TOKENS}, supersedes IS NOT NULL AS corrects,
+           CASE WHEN %(timed)s THEN ttft_ms END AS ttft_ms, CASE WHEN %(timed)s THEN output_ms END AS output_ms
+      FROM settlement_usageevent AS event
+      JOIN (SELECT id, CASE side WHEN 'gateway' THEN 1 WHEN 'provider' THEN 2 ELSE 4 END AS bit
+              FROM settlement_meter) AS meter ON meter.id = event.meter_id
      WHERE received_at >= %(since)s AND contract_id = ANY(%(contracts)s::bigint[]) AND batch_id <= %(through)s
        AND quarantine_reason IS NULL
        AND NOT EXISTS (SELECT FROM settlement_usagesupersession AS gone
                         WHERE gone.contract_id = ANY(%(contracts)s::bigint[]) AND gone.batch_id <= %(through)s
                           AND gone.meter_id = event.meter_id AND gone.event_id = event.event_id)),
-signed AS (
-    SELECT batch_id FROM (SELECT DISTINCT batch_id FROM live) AS call
-     WHERE EXISTS (SELECT FROM settlement_signedbatch AS proof WHERE proof.batch_id = call.batch_id)),
 pair AS (
     SELECT contract_id, buyer_id, provider_id, count(*) AS events,
            encode(sha256(string_agg(content_hash, ''::bytea ORDER BY content_hash)), 'hex') AS digest,
            count(*) FILTER (WHERE corrects) AS corrections, bool_or(kind = 'aggregate') AS whole,
-           array_agg(side) FILTER (WHERE signed.batch_id IS NOT NULL) AS signed
-      FROM live LEFT JOIN signed USING (batch_id) GROUP BY contract_id, buyer_id, provider_id),
-link AS (SELECT DISTINCT contract_id, buyer_id, provider_id, retry_of AS request_id FROM live
-          WHERE retry_of IS NOT NULL),
+           array_agg(bit) FILTER (WHERE proof.batch_id IS NOT NULL) AS signed,
+           array_agg(retry_of) FILTER (WHERE retry_of IS NOT NULL) AS retried
+      FROM live LEFT JOIN settlement_signedbatch AS proof USING (batch_id)
+     GROUP BY contract_id, buyer_id, provider_id),
+link AS (SELECT DISTINCT contract_id, buyer_id, provider_id, unnest(retried) AS request_id FROM pair
+          WHERE retried IS NOT NULL),
+-- `told` has a bit for each side that ended the request, one for each that began it, and 64 for all that is not plain.
+-- If no bit was set twice, their sum is the same. And if the least sum of buckets is that of the largest of each, then
+-- all agree in every one.
 request AS (
-    SELECT contract_id, buyer_id, provider_id, request_id,
-           count(*) FILTER (WHERE kind = 'completed') AS completed,
-           bit_or(side) FILTER (WHERE kind = 'completed') AS ends,
-           coalesce(bit_or(side) FILTER (WHERE kind = 'started'), 0) AS starts,
-           bool_or(kind NOT IN ('completed', 'started') OR retry_of IS NOT NULL) AS odd,
-           min(tokens) FILTER (WHERE kind = 'completed') AS least, max(tokens) AS tokens,
-           min(ARRAY[side, floor(date_part('epoch', accepted_at) / 60)::bigint, millitokens, ttft_ms, output_ms])
-               FILTER (WHERE kind = 'completed') AS lead
-      FROM live WHERE kind <> 'void' GROUP BY contract_id, buyer_id, provider_id, request_id),
+    SELECT contract_id, buyer_id, provider_id, request_id, bit_or(told) AS told, sum(told) AS sum_told,
+           min(tokens) AS least, {_LARGEST_OF_EACH},
+           {_LEAD}
+      FROM (SELECT *, CASE WHEN kind = 'completed' AND {_BELOW} THEN {_ALL} END AS tokens,
+                   CASE WHEN retry_of IS NOT NULL THEN 64 WHEN kind = 'completed' THEN bit
+                        WHEN kind = 'started' THEN bit << 3 ELSE 64 END AS told
+              FROM live WHERE kind <> 'void') AS said
+     GROUP BY contract_id, buyer_id, provider_id, request_id),
 judged AS (
-    SELECT request.*,
-           coalesce(NOT odd AND completed = (ends & 1) + (ends >> 1 & 1) + (ends >> 2) AND least = tokens
-                    AND ends & 3 <> 0 AND starts & ~ends = 0 AND {_MOST_TOKENS} > ALL (tokens)
-                    AND (ends <> 2 OR finished.buyer_id IS NULL) AND link.request_id IS NULL, false) AS plain
+    SELECT request.contract_id, request.buyer_id, provider_id, request_id, told & 7 AS ends, millitokens, ttft_ms,
+           output_ms, {", ".join(f"t{place}" for place in _PLACES)},
+           floor(date_part('epoch', accepted_at) / 60)::bigint AS minute,
+           coalesce(told < 64 AND told = sum_told AND told & 3 <> 0 AND told >> 3 & ~told = 0
+                    AND CASE WHEN {_BELOW} THEN least = {_ALL} END
+                    AND (told & 7 <> 2 OR finished.buyer_id IS NULL) AND link.request_id IS NULL, false) AS plain
       FROM request
       LEFT JOIN link USING (contract_id, buyer_id, provider_id, request_id)
       LEFT JOIN unnest(%(finished)s::bigint[], %(buyers)s::bigint[]) AS finished(contract_id, buyer_id)
              ON finished.contract_id = request.contract_id AND finished.buyer_id = request.buyer_id),
 plain AS (
-    SELECT contract_id, buyer_id, provider_id, ends, count(*) AS requests, sum(lead[3])::bigint AS millitokens,
-           count(*) FILTER (WHERE lead[3] > 0) AS served,
+    SELECT contract_id, buyer_id, provider_id, ends, count(*) AS requests, sum(millitokens)::bigint AS millitokens,
+           count(*) FILTER (WHERE millitokens > 0) AS served,
            {_SUMS_OF_TOKENS},
            {_SUMS_OF_BOUNDS}
       FROM judged WHERE plain GROUP BY contract_id, buyer_id, provider_id, ends),
 minute AS (
     SELECT contract_id, buyer_id, provider_id, ends, array_agg(minute) AS minutes, array_agg(delivered) AS delivered
-      FROM (SELECT contract_id, buyer_id, provider_id, ends, lead[2] AS minute, sum(lead[3])::bigint AS delivered
+      FROM (SELECT contract_id, buyer_id, provider_id, ends, minute, sum(millitokens)::bigint AS delivered
               FROM judged WHERE plain
-             GROUP BY contract_id, buyer_id, provider_id, ends, lead[2]) AS minute
+             GROUP BY contract_id, buyer_id, provider_id, ends, minute) AS minute
      GROUP BY contract_id, buyer_id, provider_id, ends),
 timing AS (
-    SELECT contract_id, buyer_id, provider_id, array_agg(lead[4]) AS ttft_ms,
-           sum(tokens[6] + tokens[7])::bigint AS output_tokens, sum(lead[5])::bigint AS output_ms
-      FROM judged WHERE %(timed)s AND plain AND lead[3] > 0 AND lead[4] IS NOT NULL AND lead[5] IS NOT NULL
+    SELECT contract_id, buyer_id, provider_id, array_agg(ttft_ms) AS ttft_ms,
+           sum(t5 + t6)::bigint AS output_tokens, sum(output_ms)::bigint AS output_ms
+      FROM judged WHERE %(timed)s AND plain AND millitokens > 0 AND ttft_ms IS NOT NULL AND output_ms IS NOT NULL
      GROUP BY contract_id, buyer_id, provider_id),
 rest AS (
     SELECT contract_id, buyer_id, provider_id, array_agg(request_id) AS request_ids
