@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -59,18 +60,21 @@ def copy_lines(
 
 def copy_positions(
     run_id: int, contract_id: int, figures: ContractFigures, references: Iterable[str], ids: Mapping[str, int]
-) -> None:
-    """The positions of a contract, each with the reference of the transaction that posts it."""
+) -> bytes:
+    """The positions of a contract, each with the reference of the transaction that posts it; the SHA-256 of their
+    outcomes in that order."""
+    outcomes = [msgspec.json.encode(outcome_record(figure.outcome)) for figure in figures.positions]
     copy_rows(
         "settlement_positionsettlement",
         _POSITIONS,
         [
             f"{run_id}\t{contract_id}\t{ids[figure.position.buyer]}\t{ids[figure.position.provider]}"
-            f"\t{_json(outcome_record(figure.outcome))}\t{_json(figure.evidence)}\t{_document(figure.metering)}"
+            f"\t{_document(outcome.decode())}\t{_json(figure.evidence)}\t{_document(figure.metering)}"
             f"\t{text(reference)}"
-            for figure, reference in zip(figures.positions, references, strict=True)
+            for figure, outcome, reference in zip(figures.positions, outcomes, references, strict=True)
         ],
     )
+    return hashlib.sha256(b"\n".join(outcomes)).digest()
 
 
 def copy_unmatched(run_id: int, contract_id: int, figures: ContractFigures, ids: Mapping[str, int]) -> None:

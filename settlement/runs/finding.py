@@ -22,7 +22,7 @@ from settlement.runs.make_up_rows import Credits, credit_row
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is left to do for a contract once its figures are written down: `drafts` to post, `next_place` for more
-    lines. `digest` is that of the frozen contract."""
+    lines. `digest` is that of the frozen contract, `result_digest` that of the outcomes, which follow from it alone."""
 
     contract: SettledContract
     place: int
@@ -30,6 +30,7 @@ class Found:
     drafts: tuple[TransactionDraft, ...]
     next_place: int
     digest: bytes
+    result_digest: bytes
 
 
 def find(run: SettlementRun, read: Read, place: int, credits: Credits, parties: Parties) -> Found:
@@ -45,14 +46,14 @@ def find(run: SettlementRun, read: Read, place: int, credits: Credits, parties: 
     figures = settle(frozen, usage, parties.ids)
     posted = _drafts(run, contract, figures, parties)
     references = [reference for reference, _ in posted]
-    copy_positions(run.pk, contract.id, figures, references, parties.ids)
+    result_digest = copy_positions(run.pk, contract.id, figures, references, parties.ids)
     copy_unmatched(run.pk, contract.id, figures, parties.ids)
     lines = list(contract_lines(frozen, figures, references, parties.codes))
     copy_lines(run.pk, contract.id, place, lines, parties.ids)
     if run.kind != RunKind.INDICATIVE:
         _keep_credits(run, contract, figures, credits, parties)
     drafts = {draft.reference: draft for _, draft in posted if draft is not None}
-    return Found(contract, place, frozen, tuple(drafts.values()), len(lines) + 1, digest)
+    return Found(contract, place, frozen, tuple(drafts.values()), len(lines) + 1, digest, result_digest)
 
 
 def _drafts(

@@ -64,7 +64,11 @@ def settle_shard(claim: Claim, *, now: datetime) -> list[int]:
         journal.lock_head()
         if run.kind != RunKind.INDICATIVE:
             _post(run, found, parties, now)
-        finish_job(job, _result_digest(run, found), input_digest=_digest(each.digest for each in found))
+        finish_job(
+            job,
+            _digest(each.result_digest for each in found),
+            input_digest=_digest(each.digest for each in found),
+        )
         return next_shard(job) + close_run(run.pk, now=now)
 
 
@@ -137,20 +141,6 @@ def _copy_uncovered(run: SettlementRun, found: Found, parties: Parties) -> None:
         for place, (party_id, reference, ref, micros) in enumerate(entries, start=found.next_place)
     ]
     copy_lines(run.pk, found.contract.id, found.place, lines, parties.ids)
-
-
-def _result_digest(run: SettlementRun, found: Sequence[Found]) -> bytes:
-    """Over the outcomes of the shard, which follow from its input alone."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT sha256(coalesce(string_agg(sha256(convert_to(outcome::text, 'UTF8')), ''::bytea
-                                              ORDER BY contract_id, buyer_id, provider_id), ''::bytea))
-              FROM settlement_positionsettlement WHERE run_id = %s AND contract_id = ANY(%s)
-            """,
-            [run.pk, [each.contract.id for each in found]],
-        )
-        return bytes(cursor.fetchone()[0])
 
 
 def _digest(digests: Iterable[bytes]) -> bytes:
