@@ -569,6 +569,11 @@ class Migration(migrations.Migration):
             name='payout_account',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='settlement.payoutaccount'),
         ),
+        migrations.AlterField(
+            model_name='positionsettlement',
+            name='run',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='positions', to='settlement.settlementrun'),
+        ),
         migrations.AddField(
             model_name='runcontract',
             name='run',

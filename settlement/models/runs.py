@@ -190,7 +190,7 @@ class PositionSettlement(models.Model):
     the ledger transaction that posted it; nothing was posted without.
     """
 
-    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="positions")
+    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="positions", db_index=False)
     contract_id = models.BigIntegerField()
     buyer_id = models.BigIntegerField()
     provider_id = models.BigIntegerField()

@@ -23,3 +23,5 @@ BEGIN
                        events);
     END LOOP;
 END $$;
+
+ALTER TABLE settlement_positionsettlement RESET (toast_tuple_target);
