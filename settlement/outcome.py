@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from msgspec import Struct
+
 from settlement.splits import Share, ShareAmount
 
 
-@dataclass(frozen=True, slots=True)
-class Payout:
+class Payout(Struct, frozen=True, gc=False):
     """Gross money for a provider, the fee off it, and the shares of what is left."""
 
     gross_micros: int

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from ledger.money import div_ceil
 from settlement.errors import InvalidPosition
 from settlement.make_up import MakeUp
@@ -45,8 +47,7 @@ class PositionTerms:
         _require(0 <= self.make_up_permille <= PERMILLE, "make_up_permille")
 
 
-@dataclass(frozen=True, slots=True)
-class MinuteUse:
+class MinuteUse(Struct, frozen=True, gc=False):
     """Reconciled use in one UTC minute, in milli-contract-tokens. `refused` is demand whose refusal counts."""
 
     minute: datetime

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from ledger.money import split_largest_remainder
 from settlement.errors import InvalidSplitSchedule
 
@@ -19,8 +21,7 @@ class Recipient(StrEnum):
     UNKNOWN = "unknown"  # its owner is not known yet: held, never redistributed
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True, gc=False):
     """One part of a schedule. `beneficiary` is its stable id ("compute", "model" …); `party_id` only for PARTY."""
 
     beneficiary: str
@@ -60,8 +61,7 @@ class ShareSchedule:
 ALL_TO_PROVIDER = ShareSchedule(version=0, shares=(Share("compute", WHOLE_PPM, Recipient.PROVIDER),))
 
 
-@dataclass(frozen=True, slots=True)
-class ShareAmount:
+class ShareAmount(Struct, frozen=True, gc=False):
     """What a share comes to, in micros."""
 
     share: Share

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from settlement.calculation import MinuteUse
 from settlement.metering.aggregates import fold_minutes
@@ -28,8 +29,7 @@ P95 = 95
 OUTPUT_PLACES = tuple(place for place, bucket in enumerate(SETTLED_BUCKETS) if bucket in OUTPUT_BUCKETS)
 
 
-@dataclass(frozen=True, slots=True)
-class BucketFigure:
+class BucketFigure(Struct, frozen=True, gc=False):
     """Raw tokens of a bucket over all delivered requests: what each side says, what settles, and what tolerance
     allowed."""
 
@@ -43,8 +43,7 @@ class BucketFigure:
 NO_BUCKETS = (BucketFigure(),) * len(SETTLED_BUCKETS)
 
 
-@dataclass(frozen=True, slots=True)
-class PairFigures:
+class PairFigures(Struct, frozen=True, gc=False):
     """The reconciled usage of a buyer with a provider.
 
     `digest` is the SHA-256, in hex, of the content hashes of all its `events`, in their order. `said`: delivered
@@ -74,8 +73,7 @@ class PairFigures:
 NO_SERVICE = ServiceFigures(0, None, 0, 0, 0, 0)
 
 
-@dataclass(slots=True)
-class PlainSums:
+class PlainSums(Struct, gc=False):
     """What the plain requests of a pair come to: all its meters say the same of them, and nobody anything else.
 
     `served` counts those with tokens; `ttft_ms`, `output_tokens` and `output_ms` are of the timed ones.
@@ -93,8 +91,7 @@ class PlainSums:
     output_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PairEvents:
+class PairEvents(Struct, frozen=True, gc=False):
     """Which events a pair has: their number, digest, how many came signed by side, how many replaced another."""
 
     events: int = 0

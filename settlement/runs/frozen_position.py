@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
+
 from settlement.make_up import MakeUp
 from settlement.metering.completeness_rules import CompletenessState
 from settlement.metering.records import Side
@@ -32,8 +34,7 @@ class FrozenSchedule:
     shares: tuple[FrozenShare, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenUsage:
+class FrozenUsage(Struct, frozen=True, gc=False):
     """How many events were read of a pair, and the SHA-256, in hex, of their content hashes in order."""
 
     events: int

@@ -13,7 +13,7 @@ Exact = tuple[int, int]
 PAY_PROVIDER, OVERAGE, MADE_UP = "pay_provider", "overage", "made_up"
 
 
-class PartyLine(msgspec.Struct, frozen=True):
+class PartyLine(msgspec.Struct, frozen=True, gc=False):
     """One line of a party's statement. `party`, `counterparty` are codes, prices micros per million tokens.
 
     `value_micros` is what the run made of it at its price, signed; `amount_micros` what of that moved on the party's
