@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from settlement import exact
-from settlement.formulas import Ratio, at_own_price, damages, judged, paid, price_above, quantities
+from settlement.formulas import Quantities, Ratio, at_own_price, damages, judged, paid, price_above, quantities
 from settlement.make_up import credit_tokens, take_credits
 from settlement.outcome import NO_PAYOUT, Payout, PositionOutcome, difference
 from settlement.position import (
@@ -40,6 +40,7 @@ __all__ = [
     "PositionTerms",
     "average_price_micros",
     "calculate",
+    "calculate_exactly",
     "counted_refusals_millitokens",
     "difference",
     "exact_figures",
@@ -56,7 +57,28 @@ def calculate(terms: PositionTerms, position: PositionInput) -> PositionOutcome:
     permille / 1000) goes back for missed service; of the refund N - paid, floor(N S / Q) is for short, what open cases
     could still turn into pay is suspended, and the rest is for unused.
     """
+    return _outcome(terms, position, quantities(terms, position))
+
+
+def calculate_exactly(terms: PositionTerms, position: PositionInput) -> tuple[PositionOutcome, dict[str, Ratio]]:
+    """What `calculate` and `exact_figures` come to, at once."""
     tokens = quantities(terms, position)
+    outcome = _outcome(terms, position, tokens)
+    return outcome, exact.figures_of(terms, position, tokens, outcome)
+
+
+def exact_figures(
+    terms: PositionTerms, position: PositionInput, outcome: PositionOutcome | None = None
+) -> dict[str, Ratio]:
+    """The exact value of each line, cumulative, as a fraction of a micro in lowest terms; lines of 0 are left out.
+
+    By kind of line; see `settlement.exact`. `outcome` saves calculating it again.
+    """
+    tokens = quantities(terms, position)
+    return exact.figures_of(terms, position, tokens, _outcome(terms, position, tokens) if outcome is None else outcome)
+
+
+def _outcome(terms: PositionTerms, position: PositionInput, tokens: Quantities) -> PositionOutcome:
     delivered = _floor(at_own_price(position, tokens.taken))
     all_paid = _floor(paid(terms, position, tokens.taken, tokens.unused))
     refund_short = _floor(at_own_price(position, tokens.short))
@@ -95,16 +117,6 @@ def calculate(terms: PositionTerms, position: PositionInput) -> PositionOutcome:
         made_up_from=made_up.taken,
         missed=verdict.missed,
     )
-
-
-def exact_figures(
-    terms: PositionTerms, position: PositionInput, outcome: PositionOutcome | None = None
-) -> dict[str, Ratio]:
-    """The exact value of each line, cumulative, as a fraction of a micro in lowest terms; lines of 0 are left out.
-
-    By kind of line; see `settlement.exact`. `outcome` saves calculating it again.
-    """
-    return exact.figures_of(terms, position, calculate(terms, position) if outcome is None else outcome)
 
 
 def _floor(ratio: Ratio) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from math import gcd
 
-from settlement.formulas import Ratio, at_own_price, damages, judged, paid, price_above, quantities
+from settlement.formulas import Quantities, Ratio, at_own_price, damages, judged, paid, price_above
 from settlement.outcome import Payout, PositionOutcome
 from settlement.position import PERMILLE, PPM, PositionInput, PositionTerms
 from settlement.splits import WHOLE_PPM
@@ -19,12 +19,13 @@ from settlement.splits import WHOLE_PPM
 PAYOUT_LINES = {"pay": "pay_provider", "overage": "overage", "made_up": "made_up"}
 
 
-def figures_of(terms: PositionTerms, position: PositionInput, outcome: PositionOutcome) -> dict[str, Ratio]:
-    """By kind of line, those of 0 left out; `outcome` is the position's.
+def figures_of(
+    terms: PositionTerms, position: PositionInput, tokens: Quantities, outcome: PositionOutcome
+) -> dict[str, Ratio]:
+    """By kind of line, those of 0 left out; `tokens` and `outcome` are the position's.
 
     The parts of a payout are `<line>:provider_fee` and `<line>:share:<beneficiary>`; see `PAYOUT_LINES`.
     """
-    tokens = quantities(terms, position)
     settled = paid(terms, position, tokens.taken, tokens.unused)
     refund = at_own_price(position, tokens.unused)[0] * (PERMILLE - terms.take_or_pay_permille), settled[1]
     suspended = 0, settled[1]

@@ -10,9 +10,8 @@ from settlement.calculation import (
     PositionInput,
     PositionOutcome,
     PositionTerms,
-    calculate,
+    calculate_exactly,
     difference,
-    exact_figures,
 )
 from settlement.metering.pair_figures import NO_SERVICE, PairFigures
 from settlement.outcome_record import outcome_from_record
@@ -160,8 +159,8 @@ def _position(
     terms: PositionTerms,
     ids: Mapping[str, int],
 ) -> PositionFigure:
-    asked = position_input(frozen, position, used)
-    outcome, meters = calculate(terms, asked), meters_of(frozen, position, used)
+    outcome, exact = calculate_exactly(terms, position_input(frozen, position, used))
+    meters = meters_of(frozen, position, used)
     earlier = None if position.earlier is None else outcome_from_record(local(position.earlier, ids))
     return PositionFigure(
         contract=frozen,
@@ -170,7 +169,7 @@ def _position(
         outcome=outcome,
         earlier=earlier,
         posted=outcome if earlier is None else difference(outcome, earlier),
-        exact=exact_figures(terms, asked, outcome),
+        exact=exact,
         metering=metering_text(frozen, position, used, outcome, meters),
         evidence=position_evidence(frozen, position, used, meters),
         ids=ids,
