@@ -6,10 +6,11 @@ sum to what the legs under them moved on its account.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from settlement.calculation import Payout, PositionOutcome, difference
-from settlement.splits import Recipient, ShareAmount
+from settlement.splits import Recipient
 from settlement.statements.party_line import (
     MADE_UP,
     OVERAGE,
@@ -61,6 +62,20 @@ def position_lines(
     return writer.lines
 
 
+class _Part(NamedTuple):
+    """What a posted payout does not leave with the provider: the fee, or the share of a beneficiary.
+
+    `micros` are (posted, cumulative), `exact` is its name among the exact figures, `party_id` whose the share is.
+    """
+
+    kind: str
+    micros: tuple[int, int]
+    exact: str
+    ref: str
+    beneficiary: str = ""
+    party_id: int | None = None
+
+
 class _Writer:
     """Writes the lines of one position. A side is (party, counterparty)."""
 
@@ -76,6 +91,11 @@ class _Writer:
         self.terms, self.outcome, self.posted, self.exact = terms, outcome, posted, exact
         self.lines: list[PartyLine] = []
         self._reference, self._place = reference, place
+        self.parts = {
+            PAY_PROVIDER: list(_parts(PAY_PROVIDER, posted.pay, outcome.pay)),
+            MADE_UP: list(_parts(MADE_UP, posted.made_up, outcome.made_up)),
+            OVERAGE: list(_parts(OVERAGE, posted.overage, outcome.overage)),
+        }
 
     def add(
         self,
@@ -122,6 +142,10 @@ class _Writer:
         )
         self._place += 1
 
+    def add_part(self, side: tuple[str, str], part: _Part, *, moved: int) -> None:
+        """A line of a part of a payout."""
+        self.add(side, part.kind, part.micros, part.exact, moved=moved, ref=part.ref, beneficiary=part.beneficiary)
+
     def told(self, side: tuple[str, str], kind: str, tokens: int) -> None:
         """A line of tokens that no money followed."""
         self.add(side, kind, (0, 0), "", moved=0, tokens=tokens)
@@ -157,86 +181,65 @@ def _provider_lines(to: _Writer) -> None:
     side, price, short = (terms.provider, terms.buyer), terms.price_micros, new.short_tokens
     _earned(to, side, price, moved=1)
     to.add(side, "sla", (new.sla_micros, all_.sla_micros), "sla", moved=-1, ref=PAY_PROVIDER)
-    _deductions(to, side, PAY_PROVIDER, new.pay, all_.pay)
+    _deductions(to, side, PAY_PROVIDER)
     micros = (new.refund_short_micros, all_.refund_short_micros)
     to.add(side, "short", micros, "refund_short", moved=0, ref="refund_short", tokens=short, price=price)
     to.add(side, "suspended", (new.suspended_micros, all_.suspended_micros), "suspended", moved=0, ref="suspended")
     to.add(side, "damages", (new.damages_micros, all_.damages_micros), "damages", moved=-1, ref="damages", tokens=short)
     micros = (new.made_up.gross_micros, all_.made_up.gross_micros)
     to.add(side, "made_up", micros, "made_up", moved=1, ref=MADE_UP, tokens=new.made_up_tokens)
-    _deductions(to, side, MADE_UP, new.made_up, all_.made_up)
+    _deductions(to, side, MADE_UP)
     micros = (new.overage.gross_micros, all_.overage.gross_micros)
     above, tokens = terms.overage_price_micros, new.overage_tokens
     to.add(side, "overage", micros, "overage", moved=1, ref=OVERAGE, tokens=tokens, price=above)
-    _deductions(to, side, OVERAGE, new.overage, all_.overage)
+    _deductions(to, side, OVERAGE)
     to.told(side, "make_up_credit", new.credit_tokens)
     to.told(side, "excess", new.excess_tokens)
 
 
 def _earned(to: _Writer, side: tuple[str, str], price: int, *, moved: int) -> None:
     new, all_ = to.posted, to.outcome
-    for kind, tokens in (("delivered", new.delivered_tokens), ("take_or_pay", new.unused_tokens)):
-        micros = (getattr(new, f"{kind}_micros"), getattr(all_, f"{kind}_micros"))
-        to.add(side, kind, micros, kind, moved=moved, ref=PAY_PROVIDER, tokens=tokens, price=price)
+    micros, tokens = (new.delivered_micros, all_.delivered_micros), new.delivered_tokens
+    to.add(side, "delivered", micros, "delivered", moved=moved, ref=PAY_PROVIDER, tokens=tokens, price=price)
+    micros, tokens = (new.take_or_pay_micros, all_.take_or_pay_micros), new.unused_tokens
+    to.add(side, "take_or_pay", micros, "take_or_pay", moved=moved, ref=PAY_PROVIDER, tokens=tokens, price=price)
 
 
-def _deductions(to: _Writer, side: tuple[str, str], name: str, new: Payout, all_: Payout) -> None:
-    """What the payout that posting `name` makes does not leave with the provider: the fee, and others' shares."""
-    to.add(side, "provider_fee", (new.fee_micros, all_.fee_micros), f"{name}:provider_fee", moved=-1, ref=name)
-    for amount, total in _shares(new, all_):
-        if amount.share.recipient is not Recipient.PROVIDER:
-            owner = amount.share.beneficiary
-            to.add(
-                side,
-                "share",
-                (amount.micros, total),
-                f"{name}:share:{owner}",
-                moved=-1,
-                ref=name,
-                beneficiary=owner,
-            )
+def _parts(name: str, new: Payout, all_: Payout) -> Iterator[_Part]:
+    """The fee of the payout that posting `name` makes, and others' shares, each as far as the run changed it."""
+    if new.fee_micros:
+        yield _Part("provider_fee", (new.fee_micros, all_.fee_micros), f"{name}:provider_fee", name)
+    for amount in new.shares:
+        share = amount.share
+        if amount.micros and share.recipient is not Recipient.PROVIDER:
+            total = sum([each.micros for each in all_.shares if each.share == share])
+            exact = f"{name}:share:{share.beneficiary}"
+            yield _Part("share", (amount.micros, total), exact, name, share.beneficiary, share.party_id)
+
+
+def _deductions(to: _Writer, side: tuple[str, str], name: str) -> None:
+    """What the payout that posting `name` makes does not leave with the provider."""
+    for part in to.parts[name]:
+        to.add_part(side, part, moved=-1)
 
 
 def _beneficiary_lines(to: _Writer, codes: Mapping[int, str]) -> None:
     """The shares that went to other parties."""
-    for name, new, all_ in _payouts(to):
-        for amount, total in _shares(new, all_):
-            if amount.share.party_id is not None:
-                owner, side = amount.share.beneficiary, (codes[amount.share.party_id], to.terms.provider)
-                to.add(
-                    side,
-                    "share",
-                    (amount.micros, total),
-                    f"{name}:share:{owner}",
-                    moved=1,
-                    ref=name,
-                    beneficiary=owner,
-                )
+    for parts in to.parts.values():
+        for part in parts:
+            if part.party_id is not None:
+                to.add_part((codes[part.party_id], to.terms.provider), part, moved=1)
 
 
 def _house_lines(to: _Writer) -> None:
     """The fees that the position brought the house."""
     terms, posted, outcome = to.terms, to.posted, to.outcome
     of_provider, of_buyer = (terms.house, terms.provider), (terms.house, terms.buyer)
-    for name, new, all_ in _payouts(to):
-        micros = (new.fee_micros, all_.fee_micros)
-        to.add(of_provider, "provider_fee", micros, f"{name}:provider_fee", moved=1, ref=name)
+    for parts in to.parts.values():
+        for part in parts:
+            if part.kind == "provider_fee":
+                to.add_part(of_provider, part, moved=1)
     micros = (posted.made_up_fee_micros, outcome.made_up_fee_micros)
     to.add(of_buyer, "made_up_fee", micros, "made_up_fee", moved=1, ref=MADE_UP)
     micros = (posted.overage_fee_micros, outcome.overage_fee_micros)
     to.add(of_buyer, "overage_fee", micros, "overage_fee", moved=1, ref=OVERAGE)
-
-
-def _payouts(to: _Writer) -> list[tuple[str, Payout, Payout]]:
-    new, all_ = to.posted, to.outcome
-    return [
-        (PAY_PROVIDER, new.pay, all_.pay),
-        (MADE_UP, new.made_up, all_.made_up),
-        (OVERAGE, new.overage, all_.overage),
-    ]
-
-
-def _shares(new: Payout, all_: Payout) -> list[tuple[ShareAmount, int]]:
-    """The shares of a payout, each with what it came to over all runs."""
-    totals = {amount.share: amount.micros for amount in all_.shares}
-    return [(amount, totals.get(amount.share, 0)) for amount in new.shares]
