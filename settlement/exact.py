@@ -47,7 +47,9 @@ def figures_of(
         "made_up_fee": (outcome.made_up.gross_micros * terms.buyer_fee_ppm, PPM),
     }
     for name, line in PAYOUT_LINES.items():
-        figures |= _payout(line, getattr(outcome, name), position)
+        payout = getattr(outcome, name)
+        if payout.gross_micros:
+            figures |= _payout(line, payout, position)
     return {kind: _lowest(ratio) for kind, ratio in figures.items() if ratio[0]}
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
+
+from msgspec import Struct
 
 from ledger.chart import AccountKey, Role
 from ledger.drafts import HoldChange, Leg, TransactionDraft
@@ -49,16 +50,14 @@ _SLA, _SUSPENDED, _DAMAGES = Line.SLA.value, Line.SUSPENDED.value, Line.DAMAGES.
 _REFUND_UNUSED, _REFUND_SHORT = Line.REFUND_UNUSED.value, Line.REFUND_SHORT.value
 
 
-@dataclass(frozen=True, slots=True)
-class PartyRef:
+class PartyRef(Struct, frozen=True, gc=False):
     """A party: its row and the code it is known by outside."""
 
     id: int
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class PositionAccounts:
+class PositionAccounts(Struct, frozen=True, gc=False):
     """Whose accounts a position's lines move, and under which refs its bond and overage are held."""
 
     contract: str  # symbol; also the qualifier of its escrow account
@@ -150,19 +149,20 @@ def draft_release(
 
 def position_legs(outcome: PositionOutcome, accounts: PositionAccounts) -> list[Leg]:
     """All legs of a position's figures, also those that came to 0."""
+    escrow, buyer_cash = accounts.escrow, accounts.buyer_cash
     return [
         *_token_legs(_DELIVERED, outcome.delivered_tokens, accounts),
         *_token_legs(_UNUSED, outcome.unused_tokens, accounts),
         *_token_legs(_SHORT, outcome.short_tokens, accounts),
-        Leg(accounts.escrow, -outcome.paid_micros, _PAY),
+        Leg(escrow, -outcome.paid_micros, _PAY),
         *_payout_legs(_PAY, outcome.pay, accounts),
-        *_from_escrow(_SLA, outcome.sla_micros, accounts, accounts.buyer_cash),
-        *_from_escrow(_REFUND_UNUSED, outcome.refund_unused_micros, accounts, accounts.buyer_cash),
-        *_from_escrow(_REFUND_SHORT, outcome.refund_short_micros, accounts, accounts.buyer_cash),
-        *_from_escrow(_SUSPENDED, outcome.suspended_micros, accounts, accounts.suspense),
+        *_move(_SLA, outcome.sla_micros, escrow, buyer_cash),
+        *_move(_REFUND_UNUSED, outcome.refund_unused_micros, escrow, buyer_cash),
+        *_move(_REFUND_SHORT, outcome.refund_short_micros, escrow, buyer_cash),
+        *_move(_SUSPENDED, outcome.suspended_micros, escrow, accounts.suspense),
         *_charge(_OVERAGE, outcome.overage, outcome.overage_fee_micros, accounts),
         *_charge(_MADE_UP, outcome.made_up, outcome.made_up_fee_micros, accounts),
-        *_damages(outcome.damages_micros, accounts),
+        *_move(_DAMAGES, outcome.damages_micros, accounts.provider_cash, buyer_cash),
     ]
 
 
@@ -207,8 +207,8 @@ def _payout_legs(ref: str, payout: Payout, accounts: PositionAccounts) -> Iterat
     yield Leg(accounts.fees, payout.fee_micros, ref)
 
 
-def _from_escrow(ref: str, micros: int, accounts: PositionAccounts, to: AccountKey) -> tuple[Leg, ...]:
-    return (Leg(accounts.escrow, -micros, ref), Leg(to, micros, ref)) if micros else ()
+def _move(ref: str, micros: int, payer: AccountKey, payee: AccountKey) -> tuple[Leg, ...]:
+    return (Leg(payer, -micros, ref), Leg(payee, micros, ref)) if micros else ()
 
 
 def _charge(ref: str, payout: Payout, fee_micros: int, accounts: PositionAccounts) -> tuple[Leg, ...]:
@@ -219,11 +219,4 @@ def _charge(ref: str, payout: Payout, fee_micros: int, accounts: PositionAccount
         Leg(accounts.buyer_cash, -payout.gross_micros - fee_micros, ref),
         Leg(accounts.fees, fee_micros, ref),
         *_payout_legs(ref, payout, accounts),
-    )
-
-
-def _damages(micros: int, accounts: PositionAccounts) -> tuple[Leg, ...]:
-    """Pay the buyer out of the provider's bond."""
-    return (
-        (Leg(accounts.provider_cash, -micros, _DAMAGES), Leg(accounts.buyer_cash, micros, _DAMAGES)) if micros else ()
     )

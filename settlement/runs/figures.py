@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from settlement.calculation import (
     PositionInput,
     PositionOutcome,
@@ -25,8 +27,7 @@ CANCELLATION = "cancellation"  # what ended a position without damages
 Pair = tuple[str, str]  # codes of buyer and provider
 
 
-@dataclass(frozen=True, slots=True)
-class PositionFigure:
+class PositionFigure(Struct, frozen=True, gc=False):
     """What a run found for a position.
 
     `outcome` is cumulative, `earlier` what was posted before (None if nothing was), `posted` their difference. `exact`:
@@ -51,8 +52,7 @@ class PositionFigure:
         return {number: code for code, number in self.ids.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class UnmatchedFigure:
+class UnmatchedFigure(Struct, frozen=True, gc=False):
     """Usage of a pair without a position: said, never charged."""
 
     pair: FrozenUnmatched
