@@ -154,12 +154,16 @@ def pair_figures(
 
 def _said(reconciled: Reconciliation, plain: PlainSums) -> dict[Side, int]:
     """What each side's meters come to; a side that said nothing is not there."""
-    said = Counter(plain.said)
-    for side in Side:
-        figures = [getattr(request, f"{side.value}_millitokens") for request in reconciled.requests]
-        if any(figure is not None for figure in figures):
-            said[side] += sum(figure or 0 for figure in figures)
-    return dict(said)
+    said = dict(plain.said)
+    for request in reconciled.requests:
+        for side, millitokens in (
+            (Side.GATEWAY, request.gateway_millitokens),
+            (Side.PROVIDER, request.provider_millitokens),
+            (Side.BUYER, request.buyer_millitokens),
+        ):
+            if millitokens is not None:
+                said[side] = said.get(side, 0) + millitokens
+    return said
 
 
 def _all_plain(plain: PlainSums, found: PairEvents, *, timed: bool) -> PairFigures:
