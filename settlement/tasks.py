@@ -59,6 +59,12 @@ def make_usage_partitions_at_start(**_: object) -> None:
     make_usage_partitions.delay()
 
 
+@worker_ready.connect
+def collect_seldom_from_now_on(**_: object) -> None:
+    """Everything is loaded."""
+    work.collect_seldom()
+
+
 def _forget_rung_bells() -> None:
     """The embedded broker keeps every message it has delivered; with another broker its table is empty."""
     with connection.cursor() as cursor:

@@ -49,7 +49,9 @@ def work_here() -> WorkOutcome:
     from ledger.clock import get_clock
     from settlement.models import RunState, SettlementJob, SettlementRun
     from settlement.runs.jobs import due_jobs
-    from settlement.runs.work import run_job
+    from settlement.runs.work import collect_seldom, run_job
+
+    collect_seldom()
 
     by_step: defaultdict[str, float] = defaultdict(float)
     done: Counter[str] = Counter()
