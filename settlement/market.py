@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
+from msgspec import Struct
 
 from exchange.models import Contract, ContractState, ProviderDefault
 from exchange.rows import product_terms
@@ -81,8 +82,7 @@ class SettledContract:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True, gc=False):
     """All fills of one (contract, buyer, provider), pooled."""
 
     buyer: PartyRef
@@ -105,7 +105,8 @@ def load_contracts(contract_ids: Iterable[int]) -> dict[int, SettledContract]:
 
 def load_positions(contract: SettledContract) -> list[Position]:
     """The positions of a contract, by the codes of their parties."""
-    defaults = _defaults(contract)
+    ended = _ended(contract, None)
+    defaulted = {provider_id: _ended(contract, at) for provider_id, at in _defaults(contract).items()}
     pooled = [
         Position(
             buyer=PartyRef(each.buyer_id, each.buyer_code),
@@ -116,7 +117,7 @@ def load_positions(contract: SettledContract) -> list[Position]:
             bond_micros=each.bond,
             overage_tokens=each.overage_tokens,
             overage_hold_micros=each.overage_hold,
-            ended=_ended(contract, defaults.get(each.provider_id)),
+            ended=defaulted.get(each.provider_id, ended),
         )
         for each in list_positions(contract_id=contract.id)
     ]
