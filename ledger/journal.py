@@ -8,12 +8,14 @@ The database checks all of it again: what was entered and not sealed by `ledger_
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row
 
 from ledger.accounts import AccountMemory, AccountState, load_accounts, load_or_open, open_accounts
@@ -76,7 +78,8 @@ def post(
 
     An identical repeat of (`source`, `reference`) returns the first result. Raises `ReferenceConflict`,
     `InsufficientFunds`, `HoldExceeded`, `AccountFrozen`, `InvalidAmount`, and `InvalidText` for the actor: nothing is
-    written then. A writer that posts again and again gives a `memory`, and spares reading accounts that only it
+    written then. A `ReferenceConflict` may also come from a rule of the database on what stands in the journal once,
+    which `rule` names. A writer that posts again and again gives a `memory`, and spares reading accounts that only it
     changes.
 
     Posting times never fall: a batch whose `now` was read before it waited its turn gets the time of the one before.
@@ -100,7 +103,7 @@ def post(
             results.append(Posted(number, repeated=False))
     if fresh:
         accounts = {} if memory is None else memory.take(head.version)
-        with open_outbox() as outbox:
+        with _refusing_twins(), open_outbox() as outbox:
             _write(list(fresh.values()), accounts, head, outbox, actor=actor, now=max(now, head.last_posted_at))
         if memory is not None:
             transaction.on_commit(lambda: memory.keep(accounts, head.version + 1))
@@ -212,6 +215,23 @@ def _conflict(draft: TransactionDraft, field: str) -> ReferenceConflict:
         source=draft.source,
         reference=draft.reference,
     )
+
+
+@contextmanager
+def _refusing_twins() -> Iterator[None]:
+    """A second transaction where one of the database's rules wants a single one is a conflict. Such rules may be of
+    apps that the ledger does not know: one statement of a party and run, say."""
+    try:
+        yield
+    except IntegrityError as error:
+        cause = error.__cause__
+        if not isinstance(cause, UniqueViolation) or cause.diag.table_name != "ledger_transaction":
+            raise
+        raise ReferenceConflict(
+            f"What a reference of this batch stands for was posted before. {cause.diag.message_detail}",
+            field="reference",
+            rule=cause.diag.constraint_name,
+        ) from error
 
 
 def _write(

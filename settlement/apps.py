@@ -14,6 +14,7 @@ class SettlementConfig(AppConfig):
         from settlement.disputes import audit as dispute_audit
         from settlement.payments import account_uses as payment_uses
         from settlement.payments import audit as payment_audit
+        from settlement.statements import audit as statement_audit
         from settlement.statements import auditor_keys
 
         audit.register()
@@ -22,4 +23,5 @@ class SettlementConfig(AppConfig):
         dispute_uses.register()
         payment_audit.register()
         payment_uses.register()
+        statement_audit.register()
         auditor_keys.register()

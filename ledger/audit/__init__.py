@@ -1,7 +1,7 @@
 """The audit of the ledger: independent checks that look at one instant of the database and never change anything."""
 
 from ledger.audit.findings import Finding, Looked, looked
-from ledger.audit.layout import Layout, Span
+from ledger.audit.layout import Layout, Span, cut_to_size
 from ledger.audit.registry import Check, HoldExplanation, register_check, register_hold_explanation
 from ledger.audit.snapshot import View
 
@@ -13,6 +13,7 @@ __all__ = [
     "Looked",
     "Span",
     "View",
+    "cut_to_size",
     "looked",
     "register_check",
     "register_hold_explanation",

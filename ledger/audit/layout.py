@@ -61,9 +61,9 @@ def lay_out(view: View) -> Layout:
         full=view.full,
         last_transaction=last_transaction,
         last_batch=last_batch,
-        transactions=_cut(_transactions(view), ENTRIES_A_RANGE, after=view.base.transaction),
-        accounts=_cut(_accounts(view), ACCOUNTS_A_RANGE),
-        batches=_cut(_batches(view), TRANSACTIONS_OF_BATCHES, after=view.base.batch),
+        transactions=cut_to_size(_transactions(view), ENTRIES_A_RANGE, after=view.base.transaction),
+        accounts=cut_to_size(_accounts(view), ACCOUNTS_A_RANGE),
+        batches=cut_to_size(_batches(view), TRANSACTIONS_OF_BATCHES, after=view.base.batch),
     )
 
 
@@ -95,8 +95,8 @@ def _batches(view: View) -> Iterator[Stretch]:
     )
 
 
-def _cut(stretches: Iterable[Stretch], size: int, *, after: int = 0) -> tuple[Span, ...]:
-    """Join stretches to ranges of about `size` rows; the last one is open."""
+def cut_to_size(stretches: Iterable[Stretch], size: int, *, after: int = 0) -> tuple[Span, ...]:
+    """Join stretches to ranges of about `size` rows, from beyond `after` on; the outermost are open."""
     spans: list[Span] = []
     first, rows = (LOWEST if after == 0 else after + 1), 0
     for last, more in stretches:

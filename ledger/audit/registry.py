@@ -12,22 +12,22 @@ from ledger.audit.layout import WHOLE, Layout, Span
 from ledger.audit.snapshot import View
 
 
-def undivided(_layout: Layout) -> Sequence[Span]:
+def undivided(_view: View, _layout: Layout) -> Sequence[Span]:
     """The cut of a check that does all its work at once."""
     return WHOLE
 
 
-def by_transactions(layout: Layout) -> Sequence[Span]:
+def by_transactions(_view: View, layout: Layout) -> Sequence[Span]:
     """The cut of a check that looks at transactions, range by range."""
     return layout.transactions
 
 
-def by_accounts(layout: Layout) -> Sequence[Span]:
+def by_accounts(_view: View, layout: Layout) -> Sequence[Span]:
     """The cut of a check that looks at accounts, range by range."""
     return layout.accounts
 
 
-def by_batches(layout: Layout) -> Sequence[Span]:
+def by_batches(_view: View, layout: Layout) -> Sequence[Span]:
     """The cut of a check that looks at batches, range by range."""
     return layout.batches
 
@@ -37,14 +37,15 @@ class Check:
     """Something that must hold, whatever happened. It looks and never changes anything.
 
     `name` is stable, `title` says what holds, `advice` what to do if it does not. `look` is called for every span that
-    `cut` gives, in any order and on any connection, so it may rely on nothing but its arguments.
+    `cut` gives, in any order and on any connection, so it may rely on nothing but its arguments. What the layout does
+    not know a `cut` of its own finds in the view, before the work begins.
     """
 
     name: str
     title: str
     advice: str
     look: Callable[[View, Span], Looked]
-    cut: Callable[[Layout], Sequence[Span]] = undivided
+    cut: Callable[[View, Layout], Sequence[Span]] = undivided
 
 
 @dataclass(frozen=True, slots=True)

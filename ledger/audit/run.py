@@ -13,7 +13,7 @@ import psycopg
 
 from ledger.audit.errors import AuditFailed, UnknownCheck
 from ledger.audit.findings import AuditReport, CheckReport, Finding, Looked, together
-from ledger.audit.layout import HIGHEST, LOWEST, Layout, Span, lay_out
+from ledger.audit.layout import HIGHEST, LOWEST, Span, lay_out
 from ledger.audit.record import keep, last_clean_run
 from ledger.audit.registry import Check, all_checks
 from ledger.audit.snapshot import Base, View, open_views
@@ -51,7 +51,8 @@ def run_audit(
     try:
         with open_views(CONNECTIONS, base, key=draw(KEY_BITS)) as views:
             layout = lay_out(views[0])
-            reports = _Work(checks, layout, progress).done_by(views)
+            spans = [check.cut(views[0], layout) for check in checks]
+            reports = _Work(checks, spans, progress).done_by(views)
     except psycopg.Error as error:
         raise AuditFailed(f"The audit could not read the database: {error}") from error
     report = AuditReport(
@@ -83,14 +84,14 @@ def _choose(names: Sequence[str]) -> tuple[Check, ...]:
 class _Work:
     """All ranges of all checks, handed out to whoever is free."""
 
-    def __init__(self, checks: Sequence[Check], layout: Layout, progress: Progress | None) -> None:
+    def __init__(self, checks: Sequence[Check], spans: Sequence[Sequence[Span]], progress: Progress | None) -> None:
         self._checks = checks
-        self._spans = [check.cut(layout) for check in checks]
-        self._parts: list[list[Looked]] = [[Looked()] * len(spans) for spans in self._spans]
+        self._spans = spans
+        self._parts: list[list[Looked]] = [[Looked()] * len(cut) for cut in spans]
         self._nanoseconds = [0] * len(checks)
         self._progress = progress
-        self._waiting = ((index, place) for index, spans in enumerate(self._spans) for place in range(len(spans)))
-        self._all = sum(map(len, self._spans))
+        self._waiting = ((index, place) for index, cut in enumerate(spans) for place in range(len(cut)))
+        self._all = sum(map(len, spans))
         self._done = 0
         self._stopped = False
         self._lock = threading.Lock()

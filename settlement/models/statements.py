@@ -30,6 +30,7 @@ class StatedCore(models.Model):
             models.UniqueConstraint(name="core_once_a_run", fields=["run", "party"]),
             models.UniqueConstraint(name="core_sequence", fields=["party", "currency", "sequence"]),
             models.UniqueConstraint(name="core_chain_does_not_fork", fields=["party", "currency", "previous_digest"]),
+            models.UniqueConstraint(name="core_posted_once", fields=["transaction_id"]),
             models.CheckConstraint(
                 name="core_previous_in_chain", condition=Q(sequence__gt=1) ^ Q(previous_digest__isnull=True)
             ),

@@ -81,7 +81,7 @@ _BROKEN = sql.SQL(
 )
 
 
-def _of_chains(layout: Layout) -> Sequence[Span]:
+def _of_chains(_view: View, layout: Layout) -> Sequence[Span]:
     return WHOLE if layout.full else layout.transactions
 
 

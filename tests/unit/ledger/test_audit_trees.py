@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit.checks.leaves import root_over
-from ledger.audit.layout import HIGHEST, LOWEST, Span, _cut
+from ledger.audit.layout import HIGHEST, LOWEST, Span, cut_to_size
 from ledger.merkle import RootFold, complete_nodes, tree_root
 
 LEAVES = [hashlib.sha256(str(number).encode()).digest() for number in range(300)]
@@ -54,7 +54,7 @@ def test_a_fold_goes_on_from_the_peaks_of_another() -> None:
 )
 def test_ranges_leave_no_number_out_and_none_twice(weights: list[int], gaps: int, size: int, after: int) -> None:
     stretches = [(after + gaps * number, weight) for number, weight in enumerate(weights, start=1)]
-    spans = _cut(stretches, size, after=after)
+    spans = cut_to_size(stretches, size, after=after)
     assert spans[0].first == (LOWEST if after == 0 else after + 1)
     assert spans[-1].last == HIGHEST
     assert all(later.first == earlier.last + 1 for earlier, later in pairwise(spans))
@@ -64,4 +64,4 @@ def test_ranges_leave_no_number_out_and_none_twice(weights: list[int], gaps: int
 
 
 def test_an_empty_journal_is_one_range() -> None:
-    assert _cut([], 10) == (Span(LOWEST, HIGHEST, 0),)
+    assert cut_to_size([], 10) == (Span(LOWEST, HIGHEST, 0),)
