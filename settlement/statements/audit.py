@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from psycopg import sql
 
 from ledger.audit import Check, Finding, Layout, Looked, Span, View, cut_to_size, looked, register_check
@@ -86,6 +88,7 @@ _SIGNED = sql.SQL(
      WHERE told.id BETWEEN %(first)s AND %(last)s ORDER BY told.id
     """
 ).format(name=_NAME, of_what=_OF_WHAT)
+_KEYS = "SELECT kid, public_jwk ->> 'x' FROM ledger_signingkey"
 
 
 def _by_cores(view: View, _layout: Layout) -> Sequence[Span]:
@@ -210,13 +213,16 @@ def _record_faults(said: _Records, found: _Records) -> Iterator[str]:
 
 
 def _signed(view: View, span: Span) -> Looked:
+    """Whether a key may sign, and when, is the verifier's question: what a revoked one signed stays as it was."""
+    keys = {kid: _decoded(x) for kid, x in view.rows(_KEYS)}
+
     def findings() -> Iterator[Finding]:
         for name, jws, digest, agrees in view.stream(_SIGNED, asdict(span)):
             if not agrees:
                 yield Finding(f"statement {name}", "its row is not of the stated core that it names")
-            held = _signed_digests(jws)
+            held = _signed_digests(jws, keys)
             if held is None:
-                yield Finding(f"statement {name}", "its file is not a signed statement")
+                yield Finding(f"statement {name}", "its file is not a statement that a key of the house signed")
             elif held != (digest.hex(), digest.hex()):
                 told = f"its file holds a core of digest {held[0]} and calls it {held[1]}, recorded is {digest.hex()}"
                 yield Finding(f"statement {name}", told)
@@ -224,14 +230,21 @@ def _signed(view: View, span: Span) -> Looked:
     return looked(span.rows, findings())
 
 
-def _signed_digests(jws: str) -> tuple[str, str] | None:
-    """The digest of the core that a signed file holds, and which one it names; None for what is no such file."""
+def _signed_digests(jws: str, keys: Mapping[str, bytes]) -> tuple[str, str] | None:
+    """The digest of the core that a file holds, and which one it names; None for what none of the keys signed."""
     try:
-        encoded, _ = envelope_parts(jws.encode())
-        payload = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+        encoded, (signature,) = envelope_parts(jws.encode())
+        protected = signature["protected"]
+        key = Ed25519PublicKey.from_public_bytes(keys[json.loads(_decoded(protected))["kid"]])
+        key.verify(_decoded(signature["signature"]), f"{protected}.{encoded}".encode())
+        payload = json.loads(_decoded(encoded))
         return canonical_digest(payload["core"]).hex(), str(payload["core_digest"])
-    except (InvalidStatement, KeyError, TypeError, ValueError, RecursionError):
+    except (InvalidSignature, InvalidStatement, AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return None
+
+
+def _decoded(base64url: str) -> bytes:
+    return base64.urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4))
 
 
 def register() -> None:
@@ -255,7 +268,7 @@ def register() -> None:
         ),
         Check(
             "settlement.signed",
-            "Every signed statement holds the core that was stated",
+            "Every signed statement holds the core that was stated, under a signature of the house",
             "Take the file from a backup, or from the party; what was stated is not in question.",
             _signed,
             _by_statements,

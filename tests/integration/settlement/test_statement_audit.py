@@ -8,15 +8,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
 
 from ledger import journal
 from ledger.drafts import TransactionDraft
 from ledger.errors import ReferenceConflict
+from ledger.keys.ring import current_signer
+from ledger.keys.signers import LocalSigner
+from ledger.keys.signers import Signer as KeySigner
 from ledger.models import Transaction
 from settlement.models import RunKind, StatedCore, Statement, StatementPart
 from settlement.statements import audit as statement_audit
 from settlement.statements.canonical import canonical_bytes, canonical_digest
+from settlement.statements.signing import Signer
 from tests.audits import audit, findings, tamper
 from tests.conftest import Databases, DatabaseUrls
 from tests.integration.settlement.test_recompute import settled_day
@@ -168,7 +173,7 @@ TAMPERINGS = {
     ),
     "no statement in the file": (
         "UPDATE settlement_statement SET jws = '{}' WHERE stated_id = %s",
-        {SIGNED: ["its file is not a signed statement"]},
+        {SIGNED: ["is not a statement that a key of the house signed"]},
     ),
     "the file of another statement": (
         "UPDATE settlement_statement SET jws = (SELECT jws FROM settlement_statement ORDER BY id LIMIT 1)"
@@ -206,13 +211,14 @@ def test_an_indicative_statement_has_no_transaction(urls: DatabaseUrls) -> None:
     assert told[STATED][0] == f"it is indicative, and names transaction {core.transaction_id}"
 
 
-def forged(statement: Statement, change: Callable[[dict[str, Any]], object]) -> tuple[str, dict[str, Any]]:
-    """The file with another payload under the old signature, and that payload."""
-    envelope = json.loads(statement.jws)
-    payload = json.loads(base64.urlsafe_b64decode(envelope["payload"] + "=="))
+def forged(
+    statement: Statement, change: Callable[[dict[str, Any]], object], *, signer: KeySigner | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The file with another payload, signed by whoever has the house's key or another one, and that payload."""
+    payload = json.loads(base64.urlsafe_b64decode(json.loads(statement.jws)["payload"] + "=="))
     change(payload)
-    envelope["payload"] = base64.urlsafe_b64encode(canonical_bytes(payload)).rstrip(b"=").decode()
-    return canonical_bytes(envelope).decode(), payload
+    file = Signer(signer or current_signer()).sign(payload, signed_at=statement.issued_at)
+    return file.decode(), payload
 
 
 def test_a_whole_forged_statement_is_found_by_the_journal_alone(urls: DatabaseUrls) -> None:
@@ -240,3 +246,18 @@ def test_a_file_that_calls_its_core_something_else_is_found(urls: DatabaseUrls) 
     file, _ = forged(statement, lambda payload: payload.update(core_digest="0" * 64))
     tamper(urls, "UPDATE settlement_statement SET jws = %s WHERE id = %s", [file, statement.pk])
     assert [f"calls it {'0' * 64}" in detail for detail in found()[SIGNED]] == [True]
+
+
+def test_a_file_that_another_key_signed_or_whose_annex_changed_is_found(urls: DatabaseUrls) -> None:
+    statement = Statement.objects.get(stated=stated())
+    stranger = LocalSigner(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    file, _ = forged(statement, lambda payload: None, signer=stranger)
+    envelope, genuine = json.loads(statement.jws), json.loads(forged(statement, rewritten)[0])
+    patched = canonical_bytes(envelope | {"payload": genuine["payload"]}).decode()
+    for jws in (file, patched):
+        tamper(urls, "UPDATE settlement_statement SET jws = %s WHERE id = %s", [jws, statement.pk])
+        assert found() == {SIGNED: ["its file is not a statement that a key of the house signed"]}
+
+
+def rewritten(payload: dict[str, Any]) -> None:
+    payload["annex"]["issued_at"] = "2020-01-01T00:00:00Z"
