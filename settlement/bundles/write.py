@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from ledger.errors import NotFound
 from ledger.keys.ring import public_jwks
 from ledger.log.checkpoints import latest_checkpoint
 from settlement.bundles.accounts import account_balances, balances_file, entry_lines
-from settlement.bundles.events import contract_events
+from settlement.bundles.events import bundled_meters, contract_events
 from settlement.minor_units import digits_of
 from settlement.models import (
     ClosingBalance,
@@ -25,14 +27,15 @@ from settlement.models import (
     SettlementRun,
     StatedCore,
 )
-from settlement.recompute.bundle import MANIFEST, SCHEMA, pack
-from settlement.recompute.events import event_line
-from settlement.recompute.report import CHECKPOINT, JWKS
+from settlement.recompute.event_lines import BundledEvent, event_line
+from settlement.recompute.manifest import CHECKPOINT, JWKS, MANIFEST, SCHEMA, events_file, input_file, proof_file
+from settlement.recompute.packed import pack
 from settlement.runs.earlier import last_posted_run
 from settlement.runs.errors import FrozenInputChanged, RunNotPublished
 from settlement.runs.frozen import frozen_digest, read_frozen
 from settlement.statements.document import format_time
 from settlement.statements.jws import records_file, statement_file
+from settlement.statements.proofs import statement_proof
 
 ZIP = ".zip"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file knows: the same run gives the same file
@@ -93,7 +96,8 @@ def write_bundle(run_id: int, sink: Sink) -> int:
     if run.state != RunState.PUBLISHED:
         raise RunNotPublished(f"Run {run_id} is {run.state}.", run=str(run_id), state=run.state)
     files = _Digesting(sink)
-    contracts = _write_contracts(run, files)
+    meters: set[int] = set()
+    contracts = _write_contracts(run, files, meters)
     parties = _write_parties(run, files)
     files.write(JWKS, _json(public_jwks()))
     checkpoint = latest_checkpoint()
@@ -104,14 +108,15 @@ def write_bundle(run_id: int, sink: Sink) -> int:
         "run": _run(run, parties),
         "contracts": contracts,
         "parties": list(parties),
+        "meters": msgspec.to_builtins(bundled_meters(meters)),
         "files": files.digests,
     }
     sink.write(MANIFEST, _json(manifest))
     return len(files.digests) + 1
 
 
-def _write_contracts(run: SettlementRun, files: Sink) -> list[str]:
-    """The contracts' symbols in the run's order."""
+def _write_contracts(run: SettlementRun, files: Sink, meters: set[int]) -> list[str]:
+    """The contracts' symbols in the run's order; adds the numbers of the meters that reported them to `meters`."""
     symbols = []
     frozen = {row.contract_id: row for row in FrozenInput.objects.filter(run=run)}
     places = RunContract.objects.filter(run=run).order_by("place").values_list("contract_id", flat=True)
@@ -122,11 +127,17 @@ def _write_contracts(run: SettlementRun, files: Sink) -> list[str]:
         if frozen_digest(content) != bytes(frozen[contract_id].digest):
             raise FrozenInputChanged(f"What run {run.pk} froze of contract {contract_id} has another digest.")
         contract = read_frozen(content)
-        events = contract_events(contract_id, contract.delivery_start, through=contract.usage_through)
-        files.write(f"inputs/{place:04d}.json", content)
-        files.write(f"events/{place:04d}.jsonl.gz", pack(map(event_line, events)))
+        found = contract_events(contract_id, contract.symbol, contract.delivery_start, through=contract.usage_through)
+        files.write(input_file(place), content)
+        files.write(events_file(place), pack(map(event_line, _noting(found, meters))))
         symbols.append(contract.symbol)
     return symbols
+
+
+def _noting(events: Iterator[BundledEvent], meters: set[int]) -> Iterator[BundledEvent]:
+    for event in events:
+        meters.add(event.meter)
+        yield event
 
 
 def _write_parties(run: SettlementRun, files: Sink) -> dict[str, StatedCore]:
@@ -141,6 +152,8 @@ def _write_parties(run: SettlementRun, files: Sink) -> dict[str, StatedCore]:
         files.write(f"accounts/{code}.jsonl.gz", pack(entry_lines(closing, balances.opening_seq)))
         files.write(f"statements/{code}.jws.json", statement_file(core.statement))
         files.write(f"statements/{code}.records.jsonl", b"".join(records_file(core.statement)))
+        if core.transaction_id is not None:  # what holds even when the key that signed it was revoked since
+            files.write(proof_file(code), _json(statement_proof(core.statement)))
     return stated
 
 

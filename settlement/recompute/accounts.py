@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from settlement.adjustments import ADJUSTMENT, CLAIM_REF, DEBT_REF
 from settlement.postings import SETTLE, SOURCE
 from settlement.recompute.bundle import Bundle
 from settlement.recompute.faults import BundleFault, FaultCode
+from settlement.recompute.manifest import Count, Digest
 from settlement.statements.document import Balances, Movement
 from settlement.statements.party_line import PartyLine
+
+Seed = Annotated[str, Meta(pattern="^([0-9a-f]{64})?\\Z")]
 
 
 class AccountBalances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -21,13 +27,13 @@ class AccountBalances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     `sequence` and `previous_digest` are the statement's place in its chain, none for an indicative one."""
 
     opening_micros: int
-    opening_seq: int
+    opening_seq: Count
     closing_micros: int
-    closing_seq: int
-    held_micros: int
-    seed: str
-    sequence: int | None = None
-    previous_digest: str | None = None
+    closing_seq: Count
+    held_micros: Count
+    seed: Seed
+    sequence: Count | None = None
+    previous_digest: Digest | None = None
 
 
 class AccountEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -61,9 +67,15 @@ class PartyAccount:
         )
 
     def uncovered(self, references: Collection[str]) -> Iterator[AccountEntry]:
-        """What the ledger says under these references that no figures do: what was owed, and to whom."""
+        """What the ledger says under these references that no figures do: what is owed, and to whom."""
         for entry in self.entries:
             if entry.source == SOURCE and entry.reference in references and entry.ref in (DEBT_REF, CLAIM_REF):
+                yield entry
+
+    def of_run(self, run_key: str) -> Iterator[AccountEntry]:
+        """What settlement posted in the name of a run."""
+        for entry in self.entries:
+            if entry.source == SOURCE and entry.reference.startswith(f"{run_key}/"):
                 yield entry
 
     def differing(self, lines: Iterable[PartyLine], references: Collection[str]) -> str:
@@ -89,10 +101,11 @@ def read_account(bundle: Bundle, party: str) -> PartyAccount:
     try:
         balances = _balances.decode(bundle.read(f"{name}.json"))
         entries = [_entry.decode(line) for line in bundle.lines(f"{name}.jsonl.gz")]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleFault(FaultCode.FILE_MALFORMED, f"{name}: {error}") from error
-    numbers = [entry.seq for entry in entries]
-    if numbers != list(range(balances.opening_seq + 1, balances.closing_seq + 1)):
+    numbers = [balances.opening_seq, *(entry.seq for entry in entries)]
+    wrong = any(after != before + 1 for before, after in pairwise(numbers))
+    if wrong or numbers[-1] != balances.closing_seq:
         raise BundleFault(FaultCode.WRONG_ENTRIES, f"{name}: an entry is missing, doubled or out of order")
     closing = balances.opening_micros + sum(entry.micros for entry in entries)
     if closing != balances.closing_micros:

@@ -1,119 +1,145 @@
-"""Recomputing a bundle from the first byte to the last, and what is said about it. Pure."""
+"""Recomputing a bundle from the first byte to the last. Pure but for reading it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from ledger import verify as ledger_verify
-from settlement.recompute.bundle import Bundle, Files, open_bundle
-from settlement.recompute.contracts import INDICATIVE, RecomputedRun, recompute_contracts
+from settlement.recompute.bundle import Bundle, open_bundle
+from settlement.recompute.contracts import RecomputedRun, recompute_contracts
+from settlement.recompute.debts import Debts
+from settlement.recompute.earlier import EarlierRun, check_earlier, unchecked
 from settlement.recompute.faults import BundleFault, Check, FaultCode
-from settlement.recompute.statements import check_statement, read_facts
+from settlement.recompute.files import Files
+from settlement.recompute.manifest import CHECKPOINT, JWKS
+from settlement.recompute.statements import check_statement
+from settlement.recompute.verdict import Report
 from settlement.rules import CODE_VERSION, RULES_VERSION
 
-CHECKPOINT, JWKS = "checkpoint", "jwks.json"
-UNREADABLE_STATUS = 2
+_ALWAYS_GIVEN = (
+    "that no usage event was left out before all were frozen, when each arrived, and whether its call was signed",
+    "share schedules, providers' fees, rules of pairs, completeness, force majeure, make-up, decisions of disputes",
+    "opening balances, holds, postings that are not of this run, and how much a payer had free",
+)
 
 
-@dataclass
-class Report:
-    """The steps taken. `notes` are no faults: other versions, say, that came to the same all the same."""
+def recompute(files: Files, jwks: bytes | None = None, earlier: Sequence[Files] = ()) -> Report:
+    """Compute a run anew from a bundle alone. Never raises for what a bundle holds.
 
-    run: str = ""
-    checks: list[Check] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    contracts: int = 0
-    positions: int = 0
-    events: int = 0
-    statements: int = 0
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.checks) and all(check.ok for check in self.checks)
-
-    @property
-    def faults(self) -> list[Check]:
-        return [check for check in self.checks if not check.ok]
-
-    @property
-    def exit_status(self) -> int:
-        """0: all the same, 1: something is not, 2: the bundle cannot be read."""
-        if any(check.code == FaultCode.UNREADABLE for check in self.checks):
-            return UNREADABLE_STATUS
-        return 0 if self.ok else 1
-
-    def text(self) -> str:
-        """The report for a person: what was computed, what is wrong, and the verdict last."""
-        lines = [f"Run {self.run}" if self.run else "No run could be read"]
-        lines.append(f"  {self.contracts} contracts, {self.positions} positions, {self.events} usage events")
-        lines += [f"  note: {note}" for note in self.notes]
-        lines += [f"  {check.code}: {check.what}: {check.detail}" for check in self.faults]
-        passed = len(self.checks) - len(self.faults)
-        if self.ok:
-            verdict = f"RECOMPUTED: all {self.statements} statements come out byte for byte the same"
-        else:
-            verdict = f"NOT THE SAME: {len(self.faults)} of {passed + len(self.faults)} checks failed"
-        return "\n".join([*lines, verdict])
+    `jwks`: the exchange's keys from elsewhere; without them those in the bundle are taken, which shows that it fits
+    together. `earlier`: the bundles of runs before, in the order in which they were made.
+    """
+    report, before = Report(keys_checked=jwks is not None), []
+    for each in earlier:
+        told = Report()
+        found = _guarded(told, each, jwks, [])
+        if found is not None:
+            before.append(found)
+        report.checks += [
+            Check(f"earlier run {told.run}: {check.what}", check.code, check.detail) for check in told.checks
+        ]
+    _guarded(report, files, jwks, before)
+    return report
 
 
-def recompute(files: Files, jwks: bytes | None = None) -> Report:
-    """Compute a run anew from a bundle alone. `jwks`: the exchange's keys from elsewhere, instead of the bundle's."""
-    report = Report()
+def _guarded(report: Report, files: Files, jwks: bytes | None, before: Sequence[EarlierRun]) -> EarlierRun | None:
     try:
-        bundle = open_bundle(files)
-        report.checks.append(Check("files"))
-        report.run = f"{bundle.run.get('currency')} {bundle.run.get('key')}"
-        recomputed = recompute_contracts(bundle)
-        _count(report, bundle, recomputed)
-        keys = bundle.read(JWKS) if jwks is None else jwks
-        _check_checkpoint(report, bundle, keys)
-        _check_statements(report, bundle, recomputed, keys)
+        return _recompute(report, files, jwks, before)
     except BundleFault as fault:
         report.checks.append(Check("bundle", fault.fault, fault.detail))
-    return report
+    except Exception as error:  # values that fit their types and nothing else; a bundle never ends the program
+        detail = f"it cannot be computed from: {type(error).__name__}: {error}"
+        report.checks.append(Check("bundle", FaultCode.FILE_MALFORMED, detail))
+    return None
+
+
+def _recompute(report: Report, files: Files, jwks: bytes | None, before: Sequence[EarlierRun]) -> EarlierRun:
+    bundle = open_bundle(files)
+    report.checks += [Check("files"), *bundle.unused()]
+    report.run = f"{bundle.run.currency} {bundle.run.key}"
+    keys = bundle.read(JWKS) if jwks is None else jwks
+    _check_keys(keys)
+    recomputed = recompute_contracts(bundle, report.checks)
+    _count(report, bundle, recomputed)
+    report.checks.append(_check_digest(bundle, recomputed))
+    report.checks += _check_checkpoint(report, bundle, keys)
+    report.checks += check_earlier(bundle.run, recomputed, before)
+    _check_statements(report, bundle, recomputed, keys)
+    _tell_given(report, recomputed, before)
+    return EarlierRun(bundle.run, recomputed)
+
+
+def _check_keys(keys: bytes) -> None:
+    try:
+        ledger_verify.parse_jwks(keys)
+    except ledger_verify.Fault as fault:
+        raise BundleFault(FaultCode.BAD_KEYS, str(fault)) from fault
 
 
 def _count(report: Report, bundle: Bundle, recomputed: RecomputedRun) -> None:
     report.contracts = len(recomputed.contracts)
-    report.positions = sum(contract.positions for contract in recomputed.contracts)
+    report.positions = sum(len(contract.outcomes) for contract in recomputed.contracts)
     report.events = sum(contract.events for contract in recomputed.contracts)
-    report.checks.append(Check("inputs"))
-    for name, ours in (("rules", RULES_VERSION), ("code", CODE_VERSION)):
-        theirs = bundle.run.get(f"{name}_version")
+    report.proven_events = sum(contract.proven for contract in recomputed.contracts)
+    for name, theirs, ours in (
+        ("rules", bundle.run.rules_version, RULES_VERSION),
+        ("code", bundle.run.code_version, CODE_VERSION),
+    ):
         if theirs != ours:
             report.notes.append(f"the run was computed with {name} {theirs}, this recomputation with {ours}")
 
 
-def _check_checkpoint(report: Report, bundle: Bundle, keys: bytes) -> None:
-    if CHECKPOINT not in bundle.manifest["files"]:
-        report.notes.append("the bundle has no checkpoint")
+def _check_digest(bundle: Bundle, recomputed: RecomputedRun) -> Check:
+    if bundle.run.input_digest == recomputed.input_digest.hex():
+        return Check("inputs")
+    return Check("inputs", FaultCode.WRONG_INPUTS, "they do not come to the digest that the manifest has of them")
+
+
+def _check_checkpoint(report: Report, bundle: Bundle, keys: bytes) -> Iterator[Check]:
+    if CHECKPOINT not in bundle:
+        detail = "there is none"
+        if bundle.run.posts:
+            yield Check(CHECKPOINT, FaultCode.BAD_CHECKPOINT, detail)
+        else:  # nothing of an indicative run is in the log
+            report.notes.append(f"{CHECKPOINT}: {detail}")
         return
     try:
         found = ledger_verify.verify(bundle.read(CHECKPOINT), ledger_verify.parse_jwks(keys))
     except ledger_verify.Fault as fault:
-        report.checks.append(Check(CHECKPOINT, FaultCode.BAD_CHECKPOINT, str(fault)))
+        yield Check(CHECKPOINT, FaultCode.BAD_CHECKPOINT, str(fault))
         return
     wrong = next((check.detail for check in found.checks if not check.passed), "")
-    report.checks.append(Check(CHECKPOINT, "" if found.ok else FaultCode.BAD_CHECKPOINT, wrong))
+    yield Check(CHECKPOINT, "" if found.ok else FaultCode.BAD_CHECKPOINT, wrong)
 
 
 def _check_statements(report: Report, bundle: Bundle, recomputed: RecomputedRun, keys: bytes) -> None:
-    parties: Sequence[str] = bundle.manifest["parties"]
+    parties = bundle.manifest.parties
     told = {party for contract in recomputed.contracts for party in contract.parties}
     for party in sorted(told - set(parties)):
         detail = "the run says something of this party, and the bundle has no statement of it"
-        if bundle.run.get("kind") == INDICATIVE:  # who has no account yet is told with the first run that posts
-            report.notes.append(f"{party}: {detail}")
-        else:
+        if bundle.run.posts:
             report.checks.append(Check(party, FaultCode.STATEMENT_MISSING, detail))
-    facts = read_facts(bundle, recomputed)
+        else:  # who has no account yet is told with the first run that posts
+            report.notes.append(f"{party}: {detail}")
+    debts = Debts(recomputed.moves, bundle.run.key)
     for party in parties:
-        if f"statements/{party}.jws.json" not in bundle.manifest["files"]:
+        if f"statements/{party}.jws.json" not in bundle:
             report.checks.append(Check(party, FaultCode.STATEMENT_MISSING, "its file is not in the bundle"))
             continue
         report.statements += 1
         try:
-            report.checks.extend(check_statement(bundle, recomputed, facts, party, keys))
+            report.checks.extend(check_statement(bundle, recomputed, debts, party, keys))
         except BundleFault as fault:
             report.checks.append(Check(party, fault.fault, fault.detail))
+    report.checks.extend(debts.check())
+
+
+def _tell_given(report: Report, recomputed: RecomputedRun, before: Sequence[EarlierRun]) -> None:
+    """What nothing in the bundle proves."""
+    figures = unchecked(recomputed, before)
+    if figures:
+        report.given.append(f"the earlier figures of {figures} positions (--earlier BUNDLE checks them)")
+    if report.proven_events < report.events:
+        count = report.events - report.proven_events
+        report.given.append(f"what {count} usage events say, whose meters' words are not in the bundle")
+    report.given += _ALWAYS_GIVEN

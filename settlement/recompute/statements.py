@@ -6,13 +6,14 @@ import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
 from settlement.recompute.accounts import PartyAccount, read_account
 from settlement.recompute.bundle import Bundle
 from settlement.recompute.contracts import PartyShare, RecomputedRun
-from settlement.recompute.faults import BundleFault, Check, FaultCode
+from settlement.recompute.debts import Debts
+from settlement.recompute.faults import Check, FaultCode
+from settlement.recompute.manifest import ManifestRun, proof_file
 from settlement.statements.canonical import canonical_bytes
 from settlement.statements.compose import RunInputs, StatedRun, StatementInput, compose_core
 from settlement.statements.document import ChainLink
@@ -25,68 +26,33 @@ _NOTHING = PartyShare()
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What the manifest says of the run that its inputs do not."""
+class Party:
+    """Whose statement is written again: the code, and what the bundle has of the account."""
 
-    run: StatedRun
-    currency: str
-    minor_unit: int
-    usage_through: int | None
-    contracts: int
-    previous_run: str | None
-    contact: str
-    key_set: str
-
-
-def read_facts(bundle: Bundle, recomputed: RecomputedRun) -> RunFacts:
-    """The facts, with the digest over the inputs that are really there. Raises `BundleFault`."""
-    run = bundle.run
-    try:
-        value_date, until = run.get("value_date"), run.get("dispute_until")
-        return RunFacts(
-            run=StatedRun(
-                key=run["key"],
-                kind=run["kind"],
-                sequence=run["sequence"],
-                period_start=datetime.fromisoformat(run["period"]["start"]),
-                period_end=datetime.fromisoformat(run["period"]["end"]),
-                input_digest=recomputed.input_digest,
-                rules_version=run["rules_version"],
-                code_version=run["code_version"],
-                product=run.get("product"),
-                value_date=None if value_date is None else date.fromisoformat(value_date),
-                dispute_until=None if until is None else datetime.fromisoformat(until),
-            ),
-            currency=run["currency"],
-            minor_unit=run["minor_unit"],
-            usage_through=run.get("usage_through"),
-            contracts=len(recomputed.contracts),
-            previous_run=run.get("previous_run"),
-            contact=run.get("contact", ""),
-            key_set=run.get("key_set", ""),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleFault(FaultCode.WRONG_SCHEMA, f"the manifest's run: {type(error).__name__}: {error}") from error
+    code: str
+    account: PartyAccount
 
 
 def check_statement(
-    bundle: Bundle, recomputed: RecomputedRun, facts: RunFacts, party: str, jwks: bytes
+    bundle: Bundle, recomputed: RecomputedRun, debts: Debts, party: str, jwks: bytes
 ) -> Iterator[Check]:
     """Whether the signed statement is what its inputs come to, step by step. Raises `BundleFault`."""
     name = f"statements/{party}"
     signed, records = bundle.read(f"{name}.jws.json"), bundle.read(f"{name}.records.jsonl")
-    report = verify(signed, jwks, records=records)
+    proof = bundle.read(proof_file(party)) if proof_file(party) in bundle else None
+    report = verify(signed, jwks, records=records, proof=proof)
     if not report.ok:
         failed = next(check for check in report.checks if not check.passed)
         yield Check(f"{party}: signature", FaultCode.BAD_STATEMENT, f"{report.code}: {failed.detail}")
     else:
         yield Check(f"{party}: signature")
     account = read_account(bundle, party)
+    references = frozenset(recomputed.moves)
+    yield from debts.add(party, account, references)
     lines = list(_lines(recomputed, party, account))
-    references = {reference for contract in recomputed.contracts for reference in contract.references}
     wrong = account.differing(lines, references)
     yield Check(f"{party}: postings", FaultCode.WRONG_POSTINGS if wrong else "", wrong)
-    ours, core = _written(recomputed, facts, party, account, lines)
+    ours, core = _written(bundle.run, recomputed, Party(party, account), lines)
     yield _compare_records(party, ours, records)
     yield _compare_core(party, core, signed)
 
@@ -94,7 +60,7 @@ def check_statement(
 def _lines(recomputed: RecomputedRun, party: str, account: PartyAccount) -> Iterator[PartyLine]:
     for contract in recomputed.contracts:
         yield from contract.parties.get(party, _NOTHING).lines
-        for entry in account.uncovered(contract.references):
+        for entry in account.uncovered(contract.moves):
             yield plain_line(
                 contract.terms,
                 party=party,
@@ -107,11 +73,11 @@ def _lines(recomputed: RecomputedRun, party: str, account: PartyAccount) -> Iter
 
 
 def _written(
-    recomputed: RecomputedRun, facts: RunFacts, party: str, account: PartyAccount, lines: Sequence[PartyLine]
+    run: ManifestRun, recomputed: RecomputedRun, party: Party, lines: Sequence[PartyLine]
 ) -> tuple[list[bytes], dict[str, Any]]:
     """The records and the core, by the code that wrote those of the run."""
-    shares = [contract.parties[party] for contract in recomputed.contracts if party in contract.parties]
-    balances = account.balances
+    shares = [contract.parties[party.code] for contract in recomputed.contracts if party.code in contract.parties]
+    balances = party.account.balances
     fold = RecordsFold()
     metering = (text for share in shares for text in share.metering)
     splits = (split for share in shares for split in share.splits)
@@ -121,18 +87,35 @@ def _written(
         previous = balances.previous_digest
         chain = ChainLink(balances.sequence, None if previous is None else bytes.fromhex(previous))
     source = StatementInput(
-        party=party,
-        currency=facts.currency,
-        minor_unit=facts.minor_unit,
-        run=facts.run,
+        party=party.code,
+        currency=run.currency,
+        minor_unit=run.minor_unit,
+        run=_stated_run(run, recomputed),
         chain=chain,
-        balances=account.stated(),
-        inputs=RunInputs(facts.usage_through, facts.contracts),
-        previous_run=facts.previous_run,
-        contact=facts.contact,
-        key_set=facts.key_set,
+        balances=party.account.stated(),
+        inputs=RunInputs(run.usage_through, len(recomputed.contracts)),
+        previous_run=run.previous_run,
+        contact=run.contact,
+        key_set=run.key_set,
     )
     return records, compose_core(source, fold.summary())
+
+
+def _stated_run(run: ManifestRun, recomputed: RecomputedRun) -> StatedRun:
+    """The run, with the digest over the inputs that are really there."""
+    return StatedRun(
+        key=run.key,
+        kind=run.kind,
+        sequence=run.sequence,
+        period_start=run.period.start,
+        period_end=run.period.end,
+        input_digest=recomputed.input_digest,
+        rules_version=run.rules_version,
+        code_version=run.code_version,
+        product=run.product,
+        value_date=run.value_date,
+        dispute_until=run.dispute_until,
+    )
 
 
 def _compare_records(party: str, ours: Sequence[bytes], stated: bytes) -> Check:
@@ -156,11 +139,12 @@ def _compare_core(party: str, ours: Mapping[str, Any], signed: bytes) -> Check:
     try:
         payload = json.loads(signed)["payload"]
         stated = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["core"]
-    except (ValueError, KeyError, TypeError) as error:
+        same = canonical_bytes(stated) == canonical_bytes(dict(ours))
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         return Check(what, FaultCode.CORE_DIFFERS, f"there is no core to compare with: {error}")
-    if canonical_bytes(stated) == canonical_bytes(dict(ours)):
+    if same:
         return Check(what)
-    run = stated.get("run")
+    run = stated.get("run") if isinstance(stated, Mapping) else None
     if isinstance(run, Mapping) and run.get("input_digest") != ours["run"]["input_digest"]:
         detail = "the inputs are not those that the statement was signed over"
         return Check(what, FaultCode.WRONG_INPUTS, detail)
@@ -190,7 +174,7 @@ def _shown(value: Any) -> str:
 def _object(record: bytes) -> Any:
     try:
         return json.loads(record)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ledger.errors import DomainError
+from ledger.keys.ring import public_jwks
 from settlement.bundles.write import sink_at, write_bundle
 from settlement.recompute.bundle import open_files
 from settlement.recompute.report import recompute
@@ -27,7 +29,7 @@ class Command(BaseCommand):
                 bundle = Path(folder) / "bundle"
                 with sink_at(bundle) as sink:
                     write_bundle(options["run"], sink)
-                report = recompute(open_files(bundle))
+                report = recompute(open_files(bundle), json.dumps(public_jwks()).encode())
             self.stdout.write(report.text())
             if not report.ok:
                 first = report.faults[0]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from settlement.recompute.bundle import MANIFEST
-from settlement.recompute.faults import FaultCode
+from settlement.recompute.files import MAX_FILE_BYTES
+from settlement.recompute.manifest import MANIFEST
 
 Change = Callable[[Any], Any]
 
@@ -49,6 +49,14 @@ class Tampered:
     def manifest(self, change: Change) -> None:
         manifest = json.loads((self.path / MANIFEST).read_bytes())
         (self.path / MANIFEST).write_text(json.dumps(change(manifest) or manifest))
+
+    def post(self, party: str, **entry: Any) -> None:
+        """One more entry on a party's account, whose balances are made to fit."""
+        balances = json.loads((self.path / f"accounts/{party}.json").read_bytes())
+        new = {"seq": balances["closing_seq"] + 1, "source": "settlement", "kind": "adjustment"} | entry
+        self.lines(f"accounts/{party}.jsonl.gz", lambda entries: [*entries, new])
+        closing = {"closing_seq": new["seq"], "closing_micros": balances["closing_micros"] + new["micros"]}
+        self.json(f"accounts/{party}.json", lambda value: value | closing)
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink()
@@ -88,6 +96,84 @@ def for_something_else(entries: list[Any]) -> None:
     next(entry for entry in entries if entry["source"] == "settlement")["ref"] = "damages"
 
 
+def owing(to: Tampered) -> dict[str, Any]:
+    """The entry that says what model-lab could not pay."""
+    lines = gzip.decompress((to.path / "accounts/model-lab.jsonl.gz").read_bytes()).splitlines()
+    found: dict[str, Any] = next(entry for entry in map(json.loads, lines) if entry["ref"] == "debt")
+    return found
+
+
+def owes_more(entries: list[Any]) -> None:
+    """And had a deposit less, so that the balances fit."""
+    next(entry for entry in entries if entry["ref"] == "debt")["micros"] += 90
+    entries[0]["micros"] -= 90
+
+
+def event(**changes: Any) -> Change:
+    """One of a completed request is changed."""
+
+    def change(events: list[Any]) -> None:
+        next(event for event in events if event["kind"] == "completed").update(changes)
+
+    return change
+
+
+def unsaid(events: list[Any]) -> None:
+    """Without their words, of which everything else follows, and under other names."""
+    for each in events:
+        each.pop("said", None)
+        each["request_id"] = f"other-{each['request_id']}"
+
+
+def other_weight_unsaid(events: list[Any]) -> None:
+    other_weight_too(events)
+    unsaid(events)
+
+
+def of_nobody(to: Tampered) -> None:
+    (to.path / "inputs/0002.json").touch()
+    to.bytes("inputs/0002.json", lambda _: b"{}")
+
+
+def linked(to: Tampered) -> None:
+    elsewhere = to.path.with_name("elsewhere")
+    (to.path / RECORDS).rename(elsewhere)
+    (to.path / RECORDS).symlink_to(elsewhere)
+
+
+def doubled_member(to: Tampered) -> None:
+    manifest = (to.path / MANIFEST).read_text()
+    (to.path / MANIFEST).write_text(manifest.replace("{", '{"contracts": ["X"],', 1))
+
+
+def without_statements(to: Tampered) -> None:
+    """A run that claims to state nothing to anybody."""
+
+    def emptied(manifest: Any) -> None:
+        manifest["parties"] = []
+        manifest["run"]["kind"] = "indicative"
+        for name in [name for name in manifest["files"] if name.startswith(("statements", "accounts", "proofs"))]:
+            del manifest["files"][name]
+            (to.path / name).unlink()
+
+    to.manifest(emptied)
+
+
+def enlarge(to: Tampered) -> None:
+    """A file with a hole in it, that takes no room on disk."""
+    with (to.path / SIGNED).open("r+b") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+
+
+def paid_before(value: Any) -> None:
+    """More than was."""
+    earlier = value["positions"][0]["earlier"]
+    earlier["pay"]["gross_micros"] = str(int(earlier["pay"]["gross_micros"]) + 100_000)
+
+
+RUN = "20261201T1400Z/60/final"
+
+
 def without_salt(records: bytes) -> bytes:
     first, rest = records.split(b"\n", 1)
     record = json.loads(first)
@@ -99,66 +185,3 @@ def others_statement(to: Tampered) -> None:
     for name in (SIGNED, RECORDS):
         content = (to.path / name.replace("provider-1", "provider-2")).read_bytes()
         to.bytes(name, lambda _, content=content: content)  # type: ignore[misc]  # bound now
-
-
-TAMPERINGS: dict[str, tuple[FaultCode, Callable[[Tampered], object]]] = {
-    "no manifest": (FaultCode.UNREADABLE, lambda to: (to.path / MANIFEST).unlink()),
-    "manifest of another form": (FaultCode.WRONG_SCHEMA, lambda to: to.manifest(lambda m: m.update(schema="x/1"))),
-    "manifest without its run": (FaultCode.WRONG_SCHEMA, lambda to: to.manifest(lambda m: m.pop("run") and None)),
-    "run without its key": (
-        FaultCode.WRONG_SCHEMA,
-        lambda to: to.manifest(lambda m: m["run"].pop("sequence") and None),
-    ),
-    "manifest that is no JSON": (FaultCode.FILE_MALFORMED, lambda to: (to.path / MANIFEST).write_text("{")),
-    "name outside": (
-        FaultCode.WRONG_SCHEMA,
-        lambda to: to.manifest(lambda m: m["files"].update({"../keys.json": "00"})),
-    ),
-    "a file gone": (FaultCode.FILE_MISSING, lambda to: (to.path / RECORDS).unlink()),
-    "a file more": (FaultCode.FILE_UNLISTED, lambda to: (to.path / "more").write_text("")),
-    "a file changed": (FaultCode.FILE_CHANGED, lambda to: (to.path / SIGNED).write_text("{}")),
-    "an input that is none": (FaultCode.FILE_MALFORMED, lambda to: to.json(INPUT, lambda v: v.pop("symbol") and None)),
-    "an input in other words": (FaultCode.FILE_MALFORMED, lambda to: to.json(INPUT, lambda v: None)),
-    "another price": (
-        FaultCode.WRONG_INPUTS,
-        lambda to: to.json(INPUT, lambda v: v.update(reference_price_micros="1"), canonical=True),
-    ),
-    "another contract": (FaultCode.WRONG_INPUTS, lambda to: to.manifest(lambda m: set_(m, "contracts", 0, to="X"))),
-    "an event gone": (FaultCode.WRONG_EVENTS, lambda to: to.lines(EVENTS, lambda events: events[1:])),
-    "an event twice": (FaultCode.WRONG_EVENTS, lambda to: to.lines(EVENTS, lambda events: [events[0], *events])),
-    "events in another order": (FaultCode.WRONG_EVENTS, lambda to: to.lines(EVENTS, lambda events: events[::-1])),
-    "no events": (FaultCode.WRONG_EVENTS, lambda to: to.bytes(EVENTS, lambda _: gzip.compress(b""))),
-    "events that are none": (FaultCode.FILE_MALFORMED, lambda to: to.bytes(EVENTS, lambda _: gzip.compress(b"{}\n"))),
-    "events not packed": (FaultCode.FILE_MALFORMED, lambda to: to.bytes(EVENTS, lambda _: b"{}\n")),
-    "an event of other tokens": (FaultCode.WRONG_EVENT, lambda to: to.lines(EVENTS, other_tokens)),
-    "an event of other tokens and weight": (FaultCode.RECORDS_DIFFER, lambda to: to.lines(EVENTS, other_weight_too)),
-    "an entry gone": (FaultCode.WRONG_ENTRIES, lambda to: to.lines(ENTRIES, lambda entries: entries[1:])),
-    "an entry of another amount": (
-        FaultCode.WRONG_ENTRIES,
-        lambda to: to.lines(ENTRIES, lambda entries: set_(entries, 0, "micros", to=1)),
-    ),
-    "an entry for something else": (FaultCode.WRONG_POSTINGS, lambda to: to.lines(ENTRIES, for_something_else)),
-    "another hold": (FaultCode.CORE_DIFFERS, lambda to: to.json(ACCOUNT, lambda v: v.update(held_micros=1))),
-    "another place in the chain": (FaultCode.CORE_DIFFERS, lambda to: to.json(ACCOUNT, lambda v: v.update(sequence=7))),
-    "another seed": (FaultCode.WRONG_SEED, lambda to: to.json(ACCOUNT, lambda v: v.update(seed="00" * 32))),
-    "another deadline": (
-        FaultCode.CORE_DIFFERS,
-        lambda to: to.manifest(lambda m: set_(m, "run", "dispute_until", to="2027-01-01T00:00:00Z")),
-    ),
-    "other records": (FaultCode.BAD_STATEMENT, lambda to: to.bytes(RECORDS, without_salt)),
-    "truncated records": (
-        FaultCode.BAD_STATEMENT,
-        lambda to: to.bytes(RECORDS, lambda content: content[: content.rindex(b"\n", 0, -1) + 1]),
-    ),
-    "another's statement": (FaultCode.CORE_DIFFERS, others_statement),
-    "a statement gone": (FaultCode.STATEMENT_MISSING, lambda to: to.remove(SIGNED)),
-    "a party gone": (
-        FaultCode.STATEMENT_MISSING,
-        lambda to: to.manifest(lambda m: m["parties"].remove("provider-1")),
-    ),
-    "no keys": (FaultCode.BAD_STATEMENT, lambda to: to.json("jwks.json", lambda v: v.update(keys=[]))),
-    "another checkpoint": (
-        FaultCode.BAD_CHECKPOINT,
-        lambda to: to.bytes("checkpoint", lambda note: note.replace(b"\n", b"0\n", 2)),
-    ),
-}

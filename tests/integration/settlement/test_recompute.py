@@ -3,78 +3,35 @@ and the report says why."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from config.environment import CHECKOUT
-from ledger.keys.ring import public_jwks
-from ledger.log.checkpoints import publish_checkpoint
-from settlement.bundles.write import sink_at, write_bundle
-from settlement.models import RunKind, SettlementLine, SettlementRun
+from settlement.models import RunKind, SettlementRun
 from settlement.recompute.bundle import open_files
-from settlement.recompute.faults import FaultCode
-from settlement.recompute.report import Report, recompute
+from settlement.recompute.faults import MALFORMED, FaultCode
+from settlement.recompute.report import recompute
+from settlement.recompute.verdict import Report
 from tests.audits import tamper
-from tests.conftest import Databases, DatabaseUrls
-from tests.integration.settlement.tampered_bundles import TAMPERINGS, Tampered, set_
-from tests.integration.settlement.test_corrections import correction
-from tests.integration.settlement.trading_day import TradingDay, refusal, requests, usage
-from tests.two_operators import withdraw
-
-
-def settled_day() -> TradingDay:
-    """Positions with shares, refusals, overage, one-sided and unmatched usage, corrections, and debts in the end."""
-    day = TradingDay()
-    day.sell("provider-1", 10, 420)
-    day.sell("provider-2", 5, 430)
-    day.buy("buyer-1", 7, 430, overage_permille=100)
-    day.buy("buyer-2", 8, 430)
-    day.deliver()
-    day.report_both("buyer-1", "provider-1", [*requests(80_000), refusal(5_000)])
-    day.report("provider-2", [usage("alone", 700, buyer="buyer-2", provider="provider-2")])
-    day.report("provider-2", [usage("stranger", 900, buyer="buyer-3", provider="provider-2")])
-    day.report_both("buyer-2", "provider-2", requests(9_000, each=900, buyer="buyer-2", provider="provider-2"))
-    day.settle(RunKind.INDICATIVE)
-    day.settle()
-    day.report("provider-1", [correction("less", "r3", 10, "r3")])
-    fewer = correction("fewer", "r5", 10, "r5", buyer="buyer-2", provider="provider-2")
-    day.report("provider-2", [fewer | {"source": "meter/provider-2"}])
-    owing = day.parties["model-lab"].pk
-    withdraw(owing, day.currency_id, day.balance("model-lab"), reference="all it has", now=day.clock.at)
-    day.settle(RunKind.FINAL)
-    assert SettlementLine.objects.filter(kind="debt", party_id=owing).exists()
-    publish_checkpoint(now=day.clock.at)
-    return day
-
-
-@pytest.fixture(scope="module")
-def bundles(
-    databases: Databases, take_clone: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """The bundles of the three runs of a day, by kind; its keys are in `keys`."""
-    folder = tmp_path_factory.mktemp("bundles")
-    with databases.connected(take_clone()):
-        settled_day()
-        for run in SettlementRun.objects.order_by("id"):
-            with sink_at(folder / run.kind) as sink:
-                write_bundle(run.pk, sink)
-        (folder / "keys.json").write_text(json.dumps(public_jwks()))
-    return {kind: folder / kind for kind in ("indicative", "initial", "final")} | {"keys": folder / "keys.json"}
+from tests.conftest import DatabaseUrls
+from tests.integration.settlement.settled_bundles import settled_day
+from tests.integration.settlement.tampered_bundles import Tampered, set_
+from tests.integration.settlement.tamperings import TAMPERINGS
+from tests.unit.ledger.sample_log import OTHER_KEY, jwk_of, jwks
 
 
 @pytest.mark.parametrize("kind", ["indicative", "initial", "final"])
 def test_every_run_comes_out_the_same(bundles: dict[str, Path], kind: str) -> None:
-    report = recompute(open_files(bundles[kind]), bundles["keys"].read_bytes())
-    assert report.ok, report.text()
+    earlier = [open_files(bundles["initial"])] if kind == "final" else []
+    report = recompute(open_files(bundles[kind]), bundles["keys"].read_bytes(), earlier)
+    assert report.exit_status == 0, report.text()
     assert (report.contracts, report.positions) == (1, 3)
-    assert report.events > 160
+    assert report.proven_events == report.events > 160
     assert report.statements >= 4
     untold = [note.partition(":")[0] for note in report.notes]
     assert untold == (["grid-compute", "model-lab", "power-works"] if kind == "indicative" else [])
@@ -105,9 +62,15 @@ def test_the_program_needs_neither_django_nor_a_database(bundles: dict[str, Path
     for bundle in (bundles["final"], packed):
         status, told = run(bundle, "--jwks", bundles["keys"])
         assert status == 0, told
-        assert "RECOMPUTED: all 9 statements come out byte for byte the same" in told
+        assert told.endswith("\nRECOMPUTED: all 9 statements come out byte for byte the same\n")
+        assert "taken as given: the earlier figures of 3 positions" in told
+        status, told = run(bundle, "--earlier", bundles["initial"])
+        assert status == 3, told
+        assert "\nFITS TOGETHER; KEYS NOT CHECKED: all 9 statements" in told
+        assert "earlier figures" not in told
     assert run(tmp_path / "nothing")[0] == 2
     assert run(packed, "--jwks", tmp_path / "nothing")[0] == 2
+    assert run(packed, "--earlier", tmp_path / "nothing")[0] == 2
     (tmp_path / "empty").mkdir()
     status, told = run(tmp_path / "empty")
     assert (status, "unreadable" in told) == (2, True)
@@ -122,10 +85,12 @@ def test_each_kind_of_tampering_has_its_reason(bundles: dict[str, Path], name: s
     expected, change = TAMPERINGS[name]
     tampered = Tampered(bundles["final"], tmp_path / "bundle")
     change(tampered)
-    report = found(tampered.path)
+    earlier = [open_files(bundles["initial"])] if expected is FaultCode.WRONG_EARLIER else []
+    keys = None if expected is FaultCode.BAD_KEYS else bundles["keys"].read_bytes()
+    report = recompute(open_files(tampered.path), keys, earlier)
     assert not report.ok
     assert expected in {check.code for check in report.faults}, report.text()
-    assert report.exit_status == (2 if expected is FaultCode.UNREADABLE else 1)
+    assert report.exit_status == (2 if expected in MALFORMED else 1), report.text()
     assert "NOT THE SAME" in report.text()
 
 
@@ -142,7 +107,7 @@ def test_other_versions_are_told(bundles: dict[str, Path], tmp_path: Path) -> No
 
 
 def test_keys_from_elsewhere_outrank_those_in_the_bundle(bundles: dict[str, Path]) -> None:
-    report = found(bundles["final"], b'{"keys": []}')
+    report = found(bundles["final"], jwks(jwk_of(OTHER_KEY, kid="other", nbf=0)))
     assert {check.code for check in report.faults} == {FaultCode.BAD_STATEMENT, FaultCode.BAD_CHECKPOINT}
 
 
