@@ -1,21 +1,33 @@
 """Verify a signed statement offline.
 
-    python -m settlement.statements.verify FILE --jwks KEYS [--records FILE] [--previous FILE] [--proof FILE]
-                                                [--time-token FILE --authority PEM]
+    python -m settlement.statements.verify FILE --jwks KEYS [--records FILE]
+        [--previous FILE [--previous-records FILE]] [--proof FILE] [--checkpoint FILE [--consistency FILE]]
+        [--time-token FILE --authority PEM] [--require chain,checkpoint | --strict] [--first-form]
 
 This file stands alone: it needs Python's standard library and `cryptography`, nothing else of this project, so an
 auditor can read it in one sitting and keep a copy. Exit status: 0 verified, 1 a check failed, 2 a file could not be
 read.
 
 Checked, in this order: envelope, signatures and the validity of their keys, canonical form (RFC 8785), digest of the
-core, balances, records (Merkle root of RFC 9162 over the bytes as they stand, numbers, exact and posted amounts, the
-meters' figures, splits), sums, differences to the runs before, netting, chain, that the core is in the exchange's
-signed log, auditors' opinions, time token. Nothing of the content is looked at before a signature over those very bytes
-has been verified. Statements of the first form have their lines inside and are checked as far as they go.
+core, balances, records (Merkle root of RFC 9162 over the bytes as they stand, numbers, exact and posted amounts,
+prices, the meters' figures, splits), sums, differences to the runs before, netting, postings, chain, that the core is
+in the exchange's signed log, auditors' opinions, time token. Nothing of the content is looked at before a signature
+over those very bytes has been verified.
 
-A fault has one of the codes of `CODES`; they do not change. Without --records the file beside the statement is taken,
-X.records.jsonl for X.jws.json. --proof is a newer proof that the statement is in the log: needed when the key that
-signed it was revoked since, for then its own checkpoint vouches for nothing.
+A fault has one of the codes of `CODES`; they do not change. What could not be checked, because nothing was given to
+check it with, has a line of its own (`----`) and is named in the last line; --require makes it a fault. Without
+--records the file beside the statement is taken, X.records.jsonl for X.jws.json; likewise for the statement before it.
+
+What the log shows. The statement holds a proof that it is in the log, under a checkpoint that the exchange signed. A
+log that was made for you alone would look the same: keep a checkpoint, and give it as --checkpoint; where it is of
+another size than the proof's, give the consistency proof between the two as well (GET /api/v1/ledger/log/consistency).
+A key that was retired or revoked since may be in other hands, which could sign a log of their own: its statements need
+a newer proof under a current key (--proof), or a checkpoint that you kept. By that they must stand in the log before
+the batch that retired or revoked the key. A time token says when a signature was there, never what is in the log, so
+it replaces neither; it decides alone only for indicative statements, which are in no log.
+
+Statements of the first form, of earlier releases, have their lines inside and are in no log: whoever has a key of
+then can make one. They are refused without --first-form, and with it checked as far as they go.
 """
 
 from __future__ import annotations
@@ -26,8 +38,9 @@ import hashlib
 import json
 import re
 import sys
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import gcd
@@ -45,13 +58,19 @@ FIRST_SCHEMA = "tokenbourse-statement/1"
 SCHEMA = "tokenbourse-statement/2"
 TYPE = "tokenbourse-statement+jws"
 TRANSACTION_PROOF = "tokenbourse-transaction-proof/1"
+CONSISTENCY_PROOF = "tokenbourse-consistency-proof/1"
 MAX_BYTES = 256 * 1024 * 1024
 MAX_DEPTH = 12
 MAX_SIGNATURES = 8
 MAX_PATH = 64
+MAX_TOKEN_BYTES = 64 * 1024
+SKEW_SECONDS = 300  # by which clocks of several machines may differ
+AHEAD_SECONDS = 366 * 86_400  # nothing is dated further ahead of the reader's clock
 MAX_SAFE_INTEGER = 2**53 - 1
 PPM = 10**6
 OPINIONS = ("agreed", "agreed_with_findings", "refused")
+RUN_KINDS = ("indicative", "initial", "final", "true_up", "disputed_final")
+REQUIRABLE = ("records", "postings", "chain", "earlier figures", "log", "checkpoint")
 CODES = {
     "bad_key_set": "the key set cannot be read",
     "bad_envelope": "the file is not a JWS in General JSON, canonical form",
@@ -60,9 +79,14 @@ CODES = {
     "bad_signature": "a signature does not fit the content",
     "key_not_yet_valid": "a key signed before it was valid",
     "key_expired": "a key signed after it was retired",
+    "key_retired": "a key was retired, and nothing shows that it signed before",
     "key_revoked": "a key was revoked, and nothing shows that it signed before",
+    "wrong_time": "a signature is from before what it signs, or from the far future",
     "not_canonical": "content is not in the one canonical form",
     "wrong_schema": "the content is not of a form that this verifier knows",
+    "first_form": "it is of the first form, which is in no log, and was not asked for as such",
+    "unused_option": "something was given that a statement of this kind does not use",
+    "not_checked": "a check that was required could not be made",
     "core_changed": "the core is not the one that its digest or its name tells of",
     "records_missing": "the file of records was not given",
     "records_truncated": "records are missing at the end",
@@ -71,7 +95,7 @@ CODES = {
     "wrong_record": "a record contradicts itself or the statement",
     "wrong_sum": "sums are not those of the lines",
     "wrong_balance": "balances do not follow from each other",
-    "wrong_delta": "differences to the runs before do not add up",
+    "wrong_delta": "differences to the runs before do not add up, or are not to what was stated then",
     "wrong_netting": "gross, net and ratio do not fit the lines",
     "wrong_exact": "a posted figure is not its exact one, rounded",
     "wrong_metering": "the meters' figures contradict each other",
@@ -80,11 +104,13 @@ CODES = {
     "replayed": "it is no newer than the statement before it",
     "not_in_log": "nothing shows that it is in the exchange's log",
     "wrong_checkpoint": "the checkpoint is not one that a key of the set signed",
+    "log_rewritten": "the log is another one than that under the checkpoint that was kept",
+    "consistency_missing": "the checkpoint that was kept needs a consistency proof to the statement's",
     "bad_opinion": "an auditor's opinion is not well formed, or not by an auditor's key",
     "bad_time_token": "the time token is not over this statement, or not by this authority",
 }
-_AMOUNT = re.compile(r"-?(0|[1-9]\d{0,15})\.\d{6}", re.ASCII)
-_COUNT = re.compile(r"-?(0|[1-9]\d{0,20})", re.ASCII)
+_AMOUNT = re.compile(r"(?!-0\.000000)-?(0|[1-9]\d{0,15})\.\d{6}", re.ASCII)
+_COUNT = re.compile(r"(?!-0)-?(0|[1-9]\d{0,20})", re.ASCII)
 _EXACT = re.compile(r"(0|-?[1-9]\d{0,75})/([1-9]\d{0,37})", re.ASCII)
 _SALT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -110,17 +136,26 @@ class Check:
     passed: bool
     detail: str
     code: str = ""
+    made: bool = True  # False where nothing was given to check it with
+
+
+class _NotMade(str):
+    """Why a check could not be made."""
 
 
 @dataclass
 class Report:
-    """The steps taken, and the statement's core once its signature is verified (None before)."""
+    """The steps taken, and the statement's core once its signature is verified (None before).
+
+    `opinions` are those that count; `not_counted` those by keys that were revoked; `refused_by` whoever refused it.
+    """
 
     checks: list[Check] = field(default_factory=list)
     core: dict[str, Any] | None = None
     signers: list[str] = field(default_factory=list)
     opinions: list[str] = field(default_factory=list)
-    complete: bool = True  # False when the records were left out, as asked
+    not_counted: list[str] = field(default_factory=list)
+    refused_by: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -131,28 +166,56 @@ class Report:
         """Why it is not verified; "" if it is."""
         return next((check.code for check in self.checks if not check.passed), "")
 
+    @property
+    def unchecked(self) -> list[str]:
+        """The names of the checks that could not be made."""
+        return [check.name for check in self.checks if not check.made]
+
+    @property
+    def complete(self) -> bool:
+        """False when the records were left out, as asked."""
+        return "records" not in self.unchecked
+
+    @property
+    def verdict(self) -> str:
+        """The last line of the report."""
+        if not self.ok:
+            return "NOT VERIFIED"
+        but = f", but not: {', '.join(self.unchecked)}" if self.unchecked else ""
+        refused = f"; REFUSED by {', '.join(self.refused_by)}" if self.refused_by else ""
+        return f"VERIFIED{but}{refused}"
+
     def text(self) -> str:
-        """The report as lines to print."""
-        lines = [
-            f"ok    {check.name}: {check.detail}"
-            if check.passed
-            else f"FAIL  {check.name}: {check.detail} [{check.code}]"
-            for check in self.checks
-        ]
-        verdict = ("VERIFIED" if self.complete else "VERIFIED WITHOUT RECORDS") if self.ok else "NOT VERIFIED"
-        return "\n".join([*lines, verdict])
+        """The report as lines to print; nothing of the statement can start a line of its own."""
+        lines = []
+        for check in self.checks:
+            word = "FAIL" if not check.passed else "ok  " if check.made else "----"
+            lines.append(f"{word}  {check.name}: {check.detail}" + (f" [{check.code}]" if check.code else ""))
+        return "\n".join(_printable(line) for line in [*lines, self.verdict])
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 @dataclass(frozen=True)
 class _Beside:
     """What was given beside the statement."""
 
-    previous: bytes | None = None
-    records: bytes | None = None
-    need_records: bool = True
-    proof: bytes | None = None
-    token: bytes | None = None
-    authority: bytes | None = None
+    previous: bytes | None
+    records: bytes | None
+    previous_records: bytes | None
+    need_records: bool
+    proof: bytes | None
+    checkpoint: bytes | None
+    consistency: bytes | None
+    token: bytes | None
+    authority: bytes | None
+    now: int
+
+    def given(self, *names: str) -> list[str]:
+        """Those of the options that were given."""
+        return [name for name in names if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True)
@@ -162,6 +225,21 @@ class _Signature:
     kid: str
     key: dict[str, Any]
     header: dict[str, Any]
+
+    @property
+    def signed_at(self) -> int:
+        return _integer(self.header, "iat")
+
+
+@dataclass
+class _Found:
+    """What a step found and a later one needs: what lines moved by movement, what they came to before this run by line,
+    the core of the statement before, and how the log agrees with the checkpoint that was kept."""
+
+    moved: dict[str, int] | None = None
+    earlier: dict[_LineKey, int] = field(default_factory=dict)
+    before: dict[str, Any] | None = None
+    kept: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,6 +251,7 @@ class _Statement:
     annex: dict[str, Any]
     signatures: list[_Signature]
     as_signed: bytes  # the file with the exchange's signature alone
+    found: _Found = field(default_factory=_Found)
 
     @property
     def indicative(self) -> bool:
@@ -180,6 +259,7 @@ class _Statement:
 
 
 Keys = dict[str, dict[str, Any]]
+_LineKey = tuple[str, str, str, str, str]  # contract, counterparty, kind, beneficiary, and out of which payout
 
 
 def verify(
@@ -188,72 +268,136 @@ def verify(
     previous: bytes | None = None,
     *,
     records: bytes | None = None,
+    previous_records: bytes | None = None,
     need_records: bool = True,
     proof: bytes | None = None,
+    checkpoint: bytes | None = None,
+    consistency: bytes | None = None,
     token: bytes | None = None,
     authority: bytes | None = None,
+    first_form: bool = False,
+    require: Collection[str] = (),
+    now: datetime | None = None,
 ) -> Report:
     """Check a statement file against a key set, with its file of records, and with what else is given: the statement
-    before it, a newer proof of its place in the log, a time token (DER) and its authority's certificates (PEM).
+    before it and its records, a newer proof of its place in the log, a checkpoint that the reader kept and the
+    consistency proof between the two, a time token (DER) and its authority's certificates (PEM).
 
-    Without `need_records` a missing file of records is no fault, and the report says that it was not checked. Never
-    raises on bad content: the first fault ends the report.
+    Without `need_records` a missing file of records is no fault. Checks that could not be made are faults if `require`
+    (of `REQUIRABLE`) names them, else the report tells which. `first_form`: a statement of the first form is expected.
+    `now`: the reader's clock. Never raises on bad content: the first fault ends the report.
     """
-    beside = _Beside(previous, records, need_records, proof, token, authority)
+    seconds = int((datetime.now(UTC) if now is None else now).timestamp())
+    beside = _Beside(
+        previous, records, previous_records, need_records, proof, checkpoint, consistency, token, authority, seconds
+    )
     report = Report()
     step, code = "key set", "bad_key_set"
     try:
         keys = _keys(jwks)
         step, code = "signatures", "bad_envelope"
-        payload_bytes, signatures, as_signed = _open_envelope(statement, keys)
+        payload_bytes, signatures, as_signed = _open_envelope(statement, keys, seconds)
         report.signers = [signature.kid for signature in signatures]
         report.checks.append(Check(step, True, f"{len(signatures)} by {', '.join(report.signers)}"))
         step, code = "canonical form", "not_canonical"
-        payload = _object(_parse(payload_bytes, "payload"), "payload")
-        if _canonical(payload) != payload_bytes:
-            raise Fault("the payload is not in the canonical form of RFC 8785")
+        payload = _payload(payload_bytes)
         report.checks.append(Check(step, True, f"{len(payload_bytes)} bytes"))
         step, code = "content", "wrong_schema"
-        first = _text(payload, "schema") == FIRST_SCHEMA
-        core, digest = _core(payload)
-        report.core = core
-        opened = _Statement(core, digest, _inner(payload, "annex"), signatures, as_signed)
-        report.checks.append(Check(step, True, f"statement {_text(core, 'statement_id')}"))
-        for step, code, check in _FIRST_STEPS if first else _STEPS:  # noqa: B007 - the fault names the step it ended in
-            detail = check(opened, keys, beside, report)
-            if detail is not None:
-                report.checks.append(Check(step, True, detail))
+        opened, steps = _opened(payload, signatures, as_signed, first_form=first_form)
+        report.core = opened.core
+        _check_options(opened, beside, first=steps is _FIRST_STEPS)
+        report.checks.append(Check(step, True, f"statement {_text(opened.core, 'statement_id')}"))
+        for step, code, check in steps:  # noqa: B007 - the fault names the step it ended in
+            _add(report, step, check(opened, keys, beside, report), require)
     except Fault as fault:
         report.checks.append(Check(step, False, str(fault), fault.code or code))
     return report
 
 
+def _payload(data: bytes) -> dict[str, Any]:
+    payload = _object(_parse(data, "payload"), "payload")
+    if _canonical(payload) != data:
+        raise Fault("the payload is not in the canonical form of RFC 8785")
+    return payload
+
+
+def _opened(
+    payload: dict[str, Any], signatures: list[_Signature], as_signed: bytes, *, first_form: bool
+) -> tuple[_Statement, _Steps]:
+    """The statement in a payload, with the steps that check one of its form."""
+    first = _text(payload, "schema") == FIRST_SCHEMA
+    if first and not first_form:
+        raise Fault(f"it is of the form {FIRST_SCHEMA}, which is in no log (--first-form)", "first_form")
+    _check_exchange(signatures[0])
+    core, digest = _core(payload)
+    opened = _Statement(core, digest, _inner(payload, "annex"), signatures, as_signed)
+    return opened, _FIRST_STEPS if first else _STEPS
+
+
+def _add(report: Report, step: str, detail: str | None, require: Collection[str]) -> None:
+    """A step that held, or could not be made; nothing for one that does not concern the statement."""
+    made = not isinstance(detail, _NotMade)
+    if not made and step in require:
+        raise Fault(f"it could not be checked: {detail}", "not_checked")
+    if detail is not None:
+        report.checks.append(Check(step, True, detail, made=made))
+
+
+_FILES = ("previous", "previous_records", "proof", "checkpoint", "consistency", "token", "authority")
+
+
 def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    try:
+        statement, keys = _read(options.file), _read(options.jwks)
+        given: dict[str, Any] = {
+            name: None if getattr(options, name) is None else _read(getattr(options, name)) for name in _FILES
+        }
+        records = _records_of(options.file, options.records, look=not options.first_form)
+        if options.previous is not None:
+            given["previous_records"] = _records_of(options.previous, options.previous_records, look=True)
+    except OSError as error:
+        print(f"Cannot read {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    require = REQUIRABLE if options.strict else options.require
+    report = verify(statement, keys, records=records, first_form=options.first_form, require=require, **given)
+    print(report.text().encode("ascii", "backslashreplace").decode())  # whatever the terminal's encoding
+    return 0 if report.ok else 1
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="verify", description="Verify a signed statement offline.")
     parser.add_argument("file", type=Path, help="the statement")
     parser.add_argument("--jwks", type=Path, required=True, help="the public keys, as published")
     parser.add_argument("--records", type=Path, help="its records; else the file beside it, X.records.jsonl")
     parser.add_argument("--previous", type=Path, help="the statement before it, to check the chain")
+    parser.add_argument("--previous-records", type=Path, help="the records of that; else the file beside it")
     parser.add_argument("--proof", type=Path, help="a newer proof that it is in the log")
-    parser.add_argument("--time-token", type=Path, help="an RFC 3161 time token over it (DER)")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint that you kept: the log must agree with it")
+    parser.add_argument("--consistency", type=Path, help="the proof that the two checkpoints are of one log")
+    parser.add_argument("--time-token", dest="token", type=Path, help="an RFC 3161 time token over it (DER)")
     parser.add_argument("--authority", type=Path, help="certificates of the token's authority (PEM)")
+    parser.add_argument("--require", type=_names, default=(), help=f"what must be checked: {', '.join(REQUIRABLE)}")
+    parser.add_argument("--strict", action="store_true", help="all of these must be checked")
+    parser.add_argument("--first-form", action="store_true", help="it is of the first form, of earlier releases")
     options = parser.parse_args(arguments)
-    if (options.time_token is None) != (options.authority is None):
-        parser.error("--time-token and --authority go together")
-    try:
-        statement, keys = _read(options.file), _read(options.jwks)
-        beside = options.records or _records_beside(options.file)
-        records = _read(beside) if options.records or beside.exists() else None
-        previous, proof, token, authority = (
-            None if path is None else _read(path)
-            for path in (options.previous, options.proof, options.time_token, options.authority)
-        )
-    except OSError as error:
-        print(f"Cannot read {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    report = verify(statement, keys, previous, records=records, proof=proof, token=token, authority=authority)
-    print(report.text().encode("ascii", "backslashreplace").decode())  # whatever the terminal's encoding
-    return 0 if report.ok else 1
+    for one, other in (("token", "authority"), ("authority", "token"), ("consistency", "checkpoint")):
+        if getattr(options, one) is not None and getattr(options, other) is None:
+            parser.error(f"{one} needs {other}")
+    return options
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if unknown := set(names) - set(REQUIRABLE):
+        raise argparse.ArgumentTypeError(f"there is no check {min(unknown)!a}")
+    return names
+
+
+def _records_of(path: Path, named: Path | None, *, look: bool) -> bytes | None:
+    """The records that were named for a statement, else those beside it, if they are there."""
+    beside = _records_beside(path)
+    return _read(named or beside) if named is not None or (look and beside.exists()) else None
 
 
 def _records_beside(path: Path) -> Path:
@@ -382,10 +526,21 @@ def _count(value: dict[str, Any], name: str) -> int:
     return int(text)
 
 
-def _time(value: dict[str, Any], name: str) -> str:
+def _time(value: dict[str, Any], name: str) -> datetime:
     text = _text(value, name)
-    if not _TIME.fullmatch(text):
-        raise Fault(f"{name} is not a UTC time: {text[:40]!r}")
+    try:
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise Fault(f"{name} is not a UTC time: {text[:40]!r}")
+
+
+def _spelled(value: dict[str, Any], name: str) -> str:
+    """A name as everybody would write it: no second spelling, nothing that is not seen or turns what is."""
+    text = _text(value, name)
+    if not text.isprintable() or not unicodedata.is_normalized("NFC", text):
+        raise Fault(f"{name} is spelt so that it may be taken for another: {text[:60]!a}")
     return text
 
 
@@ -411,10 +566,10 @@ def _keys(jwks: bytes) -> Keys:
     """The Ed25519 keys of the set by RFC 7638 thumbprint, computed here, whatever names the set gives them."""
     keys: Keys = {}
     for key in _list(_object(_parse(jwks, "key set"), "the key set"), "keys"):
-        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519":
+        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and _for_signatures(key):
             x = _text(key, "x")
-            if len(_base64url(x, "x")) != 32:
-                raise Fault("an Ed25519 key does not have 32 bytes")
+            if len(_base64url(x, "x")) != 32 or _of_small_order(_base64url(x, "x")):
+                raise Fault("an Ed25519 key does not have 32 bytes, or is one under which anything verifies")
             thumbprint = hashlib.sha256(_canonical({"crv": "Ed25519", "kty": "OKP", "x": x})).digest()
             kid = base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode()
             if kid in keys:  # which of the two would say when it was valid?
@@ -425,7 +580,37 @@ def _keys(jwks: bytes) -> Keys:
     return keys
 
 
-def _open_envelope(statement: bytes, keys: Keys) -> tuple[bytes, list[_Signature], bytes]:
+def _for_signatures(key: dict[str, Any]) -> bool:
+    return key.get("use", "sig") == "sig" and key.get("alg", "Ed25519") in ("Ed25519", "EdDSA")
+
+
+_PRIME = 2**255 - 19
+_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+
+
+def _of_small_order(public: bytes) -> bool:
+    """Whether it is one of the eight points under which one signature fits many contents, or not in its one form."""
+    y = int.from_bytes(public, "little") & (2**255 - 1)
+    return y >= _PRIME or y in (0, 1, _PRIME - 1, _OF_ORDER_8, _PRIME - _OF_ORDER_8)
+
+
+def _status(key: dict[str, Any]) -> str:
+    """A key's state; one whose state is not beyond doubt signs nothing."""
+    auditors = "auditor" in key
+    if auditors and "status" not in key:
+        status = "revoked" if "revoked" in key else "current"
+    else:
+        status = _text(key, "status")
+    if status not in ("next", "current", "retired", "revoked") or ("revoked" in key) != (status == "revoked"):
+        raise Fault(f"a key has the status {status[:60]!a}, which says nothing or contradicts `revoked`", "bad_key_set")
+    if status == "revoked":
+        _integer(_inner(key, "revoked"), "revoked_at")
+    if status == "retired" and not auditors and not {"exp", "log_until"} <= key.keys():
+        raise Fault("a key is retired, but exp or log_until does not say since when", "bad_key_set")
+    return status
+
+
+def _open_envelope(statement: bytes, keys: Keys, now: int) -> tuple[bytes, list[_Signature], bytes]:
     """The payload's bytes, the signatures, and the file with the first of them. Every one present must be good."""
     envelope = _object(_parse(statement, "statement"), "the statement")
     payload, signatures = _text(envelope, "payload"), _list(envelope, "signatures")
@@ -433,13 +618,13 @@ def _open_envelope(statement: bytes, keys: Keys) -> tuple[bytes, list[_Signature
         raise Fault(f"there must be 1 to {MAX_SIGNATURES} signatures")
     if set(envelope) != {"payload", "signatures"} or _canonical(envelope) != statement:
         raise Fault("the envelope is not JWS General JSON in canonical form")
-    checked = [_check_signature(signature, payload, keys) for signature in signatures]
+    checked = [_check_signature(signature, payload, keys, now) for signature in signatures]
     if len({signature.kid for signature in checked}) != len(checked):
         raise Fault("one key signed twice")
     return _base64url(payload, "payload"), checked, _canonical({"payload": payload, "signatures": signatures[:1]})
 
 
-def _check_signature(signature: dict[str, Any], payload: str, keys: Keys) -> _Signature:
+def _check_signature(signature: dict[str, Any], payload: str, keys: Keys, now: int) -> _Signature:
     if set(signature) != {"protected", "signature"}:
         raise Fault("a signature has members besides protected and signature")
     protected = _text(signature, "protected")
@@ -455,17 +640,50 @@ def _check_signature(signature: dict[str, Any], payload: str, keys: Keys) -> _Si
         )
     except (InvalidSignature, ValueError):
         raise Fault(f"the signature of key {kid} does not fit the content", "bad_signature") from None
-    _check_validity(keys[kid], kid, signed_at)
+    if signed_at > now + AHEAD_SECONDS:
+        raise Fault(f"key {kid} signed in the far future", "wrong_time")
+    try:
+        _check_validity(keys[kid], kid, signed_at)
+    except Fault as fault:
+        raise Fault(str(fault), fault.code or "bad_key_set") from None
     return _Signature(kid, keys[kid], header)
 
 
 def _check_validity(key: dict[str, Any], kid: str, signed_at: int) -> None:
-    if key.get("status") == "next" or ("nbf" in key and signed_at < _integer(key, "nbf")):
+    """That a key signed within its time. Of a revoked one of the exchange more is asked where the log is looked at, and
+    one of an auditor counts for nothing."""
+    status = _status(key)
+    if status == "next" or ("nbf" in key and signed_at < _integer(key, "nbf")):
         raise Fault(f"key {kid} signed before it was valid", "key_not_yet_valid")
     if "exp" in key and signed_at >= _integer(key, "exp"):
         raise Fault(f"key {kid} signed after it expired", "key_expired")
-    if "revoked" in key and signed_at >= _integer(_inner(key, "revoked"), "revoked_at"):
+    if status == "revoked" and "auditor" not in key and signed_at >= _integer(_inner(key, "revoked"), "revoked_at"):
         raise Fault(f"key {kid} signed after it was revoked", "key_revoked")
+
+
+def _check_exchange(signature: _Signature) -> None:
+    """That the first signature is the exchange's and no auditor's, and no opinion."""
+    if "auditor" in signature.key:
+        raise Fault("the first signature is an auditor's, not the exchange's", "bad_opinion")
+    try:
+        _only(signature.header, {"alg", "typ", "kid", "iat"}, set(), "the exchange's signature")
+    except Fault as fault:
+        raise Fault(str(fault), "bad_opinion") from None
+
+
+def _check_options(opened: _Statement, beside: _Beside, *, first: bool) -> None:
+    """That nothing was given that would go unused: who gives it believes that it was checked."""
+    unused = []
+    if first:
+        unused = beside.given("records", "previous_records", "proof", "checkpoint", "consistency")
+    elif opened.indicative:
+        unused = beside.given("previous_records", "proof", "checkpoint", "consistency")
+    for one, other in (("token", "authority"), ("authority", "token"), ("consistency", "checkpoint")):
+        unused += beside.given(one) if not beside.given(other) else []
+    if beside.previous is None:
+        unused += beside.given("previous_records")
+    if unused:
+        raise Fault(f"{', '.join(sorted(set(unused)))} given, which is not used for it", "unused_option")
 
 
 # --- Content of both forms --------------------------------------------------------------------------------------------
@@ -487,9 +705,20 @@ def _core(payload: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _balances(core: dict[str, Any]) -> str:
-    balances = _inner(core, "balances")
-    opening, closing = _inner(balances, "opening"), _inner(balances, "closing")
-    movements = _list(balances, "movements")
+    balances = _only(
+        _inner(core, "balances"), {"opening", "movements", "closing", "held", "available"}, set(), "balances"
+    )
+    opening, closing = (
+        _only(_inner(balances, name), {"amount", "account_seq"}, set(), name) for name in ("opening", "closing")
+    )
+    movements = [
+        _only(movement, {"kind", "entries", "amount"}, set(), "a movement") for movement in _list(balances, "movements")
+    ]
+    kinds = [_text(movement, "kind") for movement in movements]
+    if kinds != sorted(set(kinds)) or not all(_integer(movement, "entries") > 0 for movement in movements):
+        raise Fault("a movement is told twice, out of order, or without entries")
+    if _integer(opening, "account_seq") < 0 or _amount(balances, "held") < 0:
+        raise Fault("it holds less than nothing, or opens before the first entry")
     start, end = _amount(opening, "amount"), _amount(closing, "amount")
     moved = sum(_amount(movement, "amount") for movement in movements)
     if start + moved != end:
@@ -502,21 +731,46 @@ def _balances(core: dict[str, Any]) -> str:
     return f"{_money(start)} + {_money(moved)} = {_money(end)}, {entries} entries"
 
 
+_SIDES = ("provider", "buyer", "gateway")
+# Of requests with these verdicts the provider's figure settles where no gateway says one, or nothing was delivered.
+_PROVIDERS_WORD = {"matched", "within_tolerance", "provider_only", "refused", "refusal_claimed", "lost_end"}
+_BOTH_SAY = {"matched", "within_tolerance", "refused", "refusal_claimed", "lost_end"}
+
+
 def _buckets(position: dict[str, Any]) -> int:
     """Check the meters' figures by kind of token, if there are any; returns how many."""
     if "buckets" not in position:
         return 0
+    verdicts = set(_inner(position, "verdicts")) if "verdicts" in position else None
     buckets = [_object(bucket, f"bucket {name}") for name, bucket in _inner(position, "buckets").items()]
     for bucket in buckets:
-        said = {name: _count(bucket, name) for name in ("provider", "buyer", "gateway") if name in bucket}
-        if min(_count(bucket, "settled"), _count(bucket, "tolerance"), *said.values()) < 0:
+        _only(bucket, {"settled", "tolerance"}, {*_SIDES, "difference", "trust"}, "a bucket")
+        said = {name: _count(bucket, name) for name in _SIDES if name in bucket}
+        settled, tolerance = _count(bucket, "settled"), _count(bucket, "tolerance")
+        if min(settled, tolerance, *said.values()) < 0:
             raise Fault("a figure of the meters is negative")
-        if "difference" in bucket and _count(bucket, "difference") != said.get("provider", 0) - said.get("buyer", 0):
+        difference = said.get("provider", 0) - said.get("buyer", 0)
+        if ("difference" in bucket and _count(bucket, "difference") != difference) or (
+            {"provider", "buyer"} <= said.keys() and "difference" not in bucket
+        ):
             raise Fault("a difference is not the provider's figure less the buyer's")
+        if verdicts is not None:
+            _check_settled(settled, said, verdicts)
+            if "gateway" not in said and verdicts <= _BOTH_SAY and abs(difference) > tolerance:
+                raise Fault("the meters differ by more than the tolerance, and no request does")
     return len(buckets)
 
 
-def _chain(core: dict[str, Any], keys: Keys, previous: bytes | None) -> str:
+def _check_settled(settled: int, said: dict[str, int], verdicts: set[str]) -> None:
+    """What settles of a request is what one of its meters says, or nothing; and which, follows from the verdict."""
+    if settled > sum(said.values()):
+        raise Fault("more settles than all meters say together")
+    if "gateway" not in said and verdicts <= _PROVIDERS_WORD and settled != said.get("provider", 0):
+        raise Fault("what settles is not what the provider's meter says, and no request was decided otherwise")
+
+
+def _check_chain(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
+    core, previous = opened.core, beside.previous
     opening = _inner(_inner(core, "balances"), "opening")
     if _text(_inner(core, "run"), "kind") == "indicative":
         if previous is not None or "sequence" in core or "previous_digest" in core:
@@ -525,7 +779,7 @@ def _chain(core: dict[str, Any], keys: Keys, previous: bytes | None) -> str:
     sequence = _integer(core, "sequence")
     if sequence < 1 or (sequence == 1) == ("previous_digest" in core):
         raise Fault("only the first statement of a chain has no previous one")
-    before = None if previous is None else _verified_core(previous, keys)
+    before = opened.found.before = None if previous is None else _verified_core(previous, keys, beside.now)
     if before is not None:
         if [before.get(name) for name in ("party", "currency")] != [core["party"], core["currency"]]:
             raise Fault("the previous statement is another party's or another currency's")
@@ -538,7 +792,7 @@ def _chain(core: dict[str, Any], keys: Keys, previous: bytes | None) -> str:
         return "first of its chain"
     named = _text(core, "previous_digest")
     if before is None:
-        return f"number {sequence}; previous statement {named[:16]}... not given, not checked"
+        return _NotMade(f"number {sequence}; the statement before it, {named[:16]}..., was not given")
     if before.get("sequence") != sequence - 1 or hashlib.sha256(_canonical(before)).hexdigest() != named:
         raise Fault("the previous statement is not the one named")
     if opening != _inner(_inner(before, "balances"), "closing"):
@@ -546,19 +800,34 @@ def _chain(core: dict[str, Any], keys: Keys, previous: bytes | None) -> str:
     return f"number {sequence}, follows {named[:16]}..."
 
 
-def _verified_core(statement: bytes, keys: Keys) -> dict[str, Any]:
+def _verified_core(statement: bytes, keys: Keys, now: int) -> dict[str, Any]:
     """The core of the previous statement, after the same checks as far as the chain rests on them."""
     try:
-        payload_bytes, _, _ = _open_envelope(statement, keys)
-        payload = _object(_parse(payload_bytes, "payload"), "payload")
-        if _canonical(payload) != payload_bytes:
-            raise Fault("the payload is not in canonical form")
-        return _core(payload)[0]
+        payload_bytes, signatures, _ = _open_envelope(statement, keys, now)
+        _check_exchange(signatures[0])
+        return _core(_payload(payload_bytes))[0]
     except Fault as fault:
         raise Fault(f"the previous statement: {fault}") from None
 
 
 # --- The first form: lines inside the core ----------------------------------------------------------------------------
+
+
+_FIRST_CORE = {
+    "statement_id", "party", "currency", "run", "balances", "lines", "lines_count", "lines_root", "totals", "notice",
+    "metering",
+}  # fmt: skip
+
+
+def _first_shape(core: dict[str, Any]) -> None:
+    _only(core, _FIRST_CORE, {"splits", "sequence", "previous_digest"}, "the core")
+
+
+def _first_log(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
+    signer = opened.signatures[0]
+    if _status(signer.key) == "revoked":
+        raise Fault(f"key {signer.kid} was revoked, and statements of the first form are in no log", "key_revoked")
+    return _NotMade("statements of the first form are in no log, and this one was looked for in none")
 
 
 def _first_lines(core: dict[str, Any]) -> str:
@@ -636,6 +905,34 @@ _LINE = {"contract", "window", "kind", "amount", "value", "cumulative", "exact",
 _LINE_OPTIONAL = {"counterparty", "beneficiary", "tokens", "price", "journal"}
 _SPLIT = {"contract", "buyer", "provider", "kind", "schedule_version", "beneficiary", "weight_ppm", "amount"}
 _MILLITOKENS = ("settled", "provider", "buyer", "gateway", "refused", "disputed")
+_POSITION = {"contract", "buyer", "provider", "settled_millitokens"}
+_POSITION_OPTIONAL = {f"{side}_millitokens" for side in _MILLITOKENS} | {
+    "reference", "events", "events_digest", "buckets", "verdicts", "lost_ends", "tolerance", "open_cases", "rulings",
+    "completeness", "signed_events", "corrections", "service",
+}  # fmt: skip
+# Which way a line's value goes by its kind, and whether it passes through the account: by whose line it is.
+_BUYERS = {
+    "delivered": (1, 0), "take_or_pay": (1, 0), "sla": (1, 1), "refund_unused": (1, 1), "refund_short": (1, 1),
+    "suspended": (1, 0), "damages": (1, 1), "made_up": (-1, 1), "made_up_fee": (-1, 1), "overage": (-1, 1),
+    "overage_fee": (-1, 1), "make_up_credit": (0, 0), "excess": (0, 0),
+}  # fmt: skip
+_PROVIDERS = {
+    "delivered": (1, 1), "take_or_pay": (1, 1), "sla": (-1, 1), "provider_fee": (-1, 1), "share": (-1, 1),
+    "short": (1, 0), "suspended": (1, 0), "damages": (-1, 1), "made_up": (1, 1), "overage": (1, 1),
+    "make_up_credit": (0, 0), "excess": (0, 0),
+}  # fmt: skip
+_OTHERS = {"provider_fee": (1, 1), "made_up_fee": (1, 1), "overage_fee": (1, 1), "share": (1, 1), "unmatched": (0, 0)}
+_RULES = {"buyer": _BUYERS, "provider": _PROVIDERS, "": _OTHERS}
+# A line's kind, the direction of what it came to (0: nothing), and whether its worth moved (None: it is worth nothing).
+_Told = tuple[str, int, int | None]
+_FREE = {"debt", "claim", "dispute", "dispute_release"}  # what they moved, in either direction
+_KINDS = _BUYERS.keys() | _PROVIDERS.keys() | _OTHERS.keys() | _FREE
+_USED = {"delivered", "made_up", "overage", "excess"}  # kinds whose tokens make up what was used
+_PRICED = {"delivered", "short", "overage"}  # tokens at their price; take-or-pay is a part of that
+_MOVEMENTS = {
+    "pay_provider", "sla", "refund_unused", "refund_short", "damages", "overage", "made_up", "debt", "claim",
+    "dispute_settle",
+}  # fmt: skip
 
 
 def _shape(opened: _Statement) -> None:
@@ -643,18 +940,45 @@ def _shape(opened: _Statement) -> None:
     core, annex = opened.core, opened.annex
     _only(core, _CORE, {"sequence", "previous_digest"}, "the core")
     run = _only(_inner(core, "run"), _RUN, {"product"}, "run")
+    if _text(run, "kind") not in RUN_KINDS:
+        raise Fault(f"{run['kind'][:40]!a} is not a kind of run")
     _only(_inner(run, "period"), {"start", "end"}, set(), "period")
     if _time(_inner(run, "period"), "start") >= _time(_inner(run, "period"), "end"):
         raise Fault("the period ends before it starts")
     if not _DIGEST.fullmatch(_text(run, "input_digest")) or _integer(run, "sequence") < 1:
         raise Fault("run has no input digest or no sequence")
-    _only(_inner(core, "notice"), {"text"}, {"dispute_until", "contact", "key_set"}, "notice")
-    _only(_inner(core, "inputs"), {"contracts"}, {"usage_through"}, "inputs")
+    _spelled(core, "party"), _spelled(core, "currency"), _spelled(run, "key")
+    notice = _only(_inner(core, "notice"), {"text"}, {"dispute_until", "contact", "key_set"}, "notice")
+    if not all(isinstance(each, str) for each in notice.values()):
+        raise Fault("a part of the notice is not a string")
+    if "dispute_until" in notice:
+        _time(notice, "dispute_until")
+    inputs = _only(_inner(core, "inputs"), {"contracts"}, {"usage_through"}, "inputs")
+    if _integer(inputs, "contracts") < 0 or ("usage_through" in inputs and _count(inputs, "usage_through") < 0):
+        raise Fault("inputs are less than nothing")
     if _integer(core, "minor_unit") not in range(7):
         raise Fault("minor_unit is not a number of fraction digits")
+    totals = _only(_inner(core, "totals"), {"amount", "by_kind"}, set(), "totals")
+    for kind in _by_kind(totals):
+        _only(kind, {"kind", "lines", "tokens", "value", "amount"}, set(), "a total")
+    _annex(annex, opened.signatures[0])
+
+
+def _annex(annex: dict[str, Any], signature: _Signature) -> None:
     listed = {"transactions"} if "transactions" in annex else {"transactions_count", "transactions_root"}
     _only(annex, {"issued_at"} | listed, {"proof", "checkpoint", "key_set"}, "annex")
-    _time(annex, "issued_at")
+    if abs(_time(annex, "issued_at").timestamp() - signature.signed_at) > SKEW_SECONDS:
+        raise Fault("it was signed at another time than it says it was issued at", "wrong_time")
+    if "key_set" in annex:
+        _text(annex, "key_set")
+    if "transactions" not in annex:
+        if _integer(annex, "transactions_count") < 1 or not _DIGEST.fullmatch(_text(annex, "transactions_root")):
+            raise Fault("the transactions have neither a list nor a number and a root")
+        return
+    for transaction in _list(annex, "transactions"):
+        _only(transaction, {"source", "reference", "number"}, set(), "a transaction")
+        if _count(transaction, "number") < 1 or not _text(transaction, "source") or not _text(transaction, "reference"):
+            raise Fault("a transaction has no source, reference or number")
 
 
 def _check_shape(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> None:
@@ -676,9 +1000,8 @@ def _check_records(opened: _Statement, keys: Keys, beside: _Beside, report: Repo
     if records is None and stated["count"]:
         if beside.need_records:
             raise Fault("its file of records was not given (--records)", "records_missing")
-        report.complete = False
         _check_sums(core, None)
-        return "not given, not checked"
+        return _NotMade("not given")
     lines = _split_records(records or b"", stated)
     sums = _Sums()
     reader = _Records(opened, counts, sums)
@@ -687,8 +1010,9 @@ def _check_records(opened: _Statement, keys: Keys, beside: _Beside, report: Repo
             reader.read(number, line)
     except Fault as fault:
         raise Fault(f"record {reader.number}: {fault}", fault.code or "wrong_record") from None
-    reader.end()
+    _coded("wrong_record", reader.end)
     _check_sums(core, sums)
+    opened.found.moved, opened.found.earlier = reader.moved, reader.earlier
     return f"{len(lines)}, root {stated['root'][:16]}..."
 
 
@@ -697,16 +1021,18 @@ def _split_records(records: bytes, stated: dict[str, Any]) -> list[bytes]:
     count = stated["count"]
     if len(records) > MAX_BYTES:
         raise Fault(f"the records are larger than {MAX_BYTES} bytes", "records_changed")
+    if (found := records.count(b"\n")) > 2 * count + 1:  # before a tree is built over whatever it is
+        raise Fault(f"there are {found} records, {count} were signed", "records_changed")
     lines = records.split(b"\n")
     whole = lines.pop() == b""
     root = _tree_root([hashlib.sha256(b"\x00" + line).digest() for line in lines])
     if whole and len(lines) == count and root.hex() == _text(stated, "root"):
         return lines
     for number, line in enumerate(lines, start=1):
-        found = re.search(rb'"number":(\d{1,15}),"record":"[a-z]+","salt":"[0-9a-f]{32}"\}$', line)
-        if found is not None and int(found[1]) != number:
+        named = re.search(rb'"number":(\d{1,15}),"record":"[a-z]+","salt":"[0-9a-f]{32}"\}$', line)
+        if named is not None and int(named[1]) != number:
             raise Fault(
-                f"record {number} is numbered {int(found[1])}: doubled, missing or out of order", "wrong_number"
+                f"record {number} is numbered {int(named[1])}: doubled, missing or out of order", "wrong_number"
             )
     if len(lines) < count or not whole:
         raise Fault(f"there are {len(lines)} of {count} records, and then the file ends", "records_truncated")
@@ -721,16 +1047,32 @@ _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", 
 
 
 class _Records:
-    """Reads records one after the other; their bytes are known to be those that were signed."""
+    """Reads records one after the other; their bytes are known to be those that were signed.
+
+    `moved`: what lines moved, by the movement of the account that holds it; `earlier`: what they came to before.
+    """
 
     def __init__(self, opened: _Statement, counts: dict[str, int], sums: _Sums) -> None:
         lines, metering = counts["lines"], counts["metering"]
         self.number = 0
+        self.moved: dict[str, int] = defaultdict(int)
+        self.earlier: dict[_LineKey, int] = defaultdict(int)
         self._line_ends, self._metering_ends = lines, lines + metering
         self._party, self._indicative, self._sums = _text(opened.core, "party"), opened.indicative, sums
+        self._later = "previous_run" in _inner(opened.core, "delta")
+        self._contracts = _integer(_inner(opened.core, "inputs"), "contracts")
+        self._annex = opened.annex
         self._windows: set[tuple[str, str]] = set()
+        self._taxes: set[tuple[str, int]] = set()
+        self._names: set[str] = set()
         self._weights: dict[tuple[str, ...], int] = defaultdict(int)
         self._positions: set[tuple[str, ...]] = set()
+        self._references: set[str] = set()
+        # By contract and counterparty: which lines there are, tokens they tell as used, and what the meters say was.
+        self._told: dict[tuple[str, str], set[_Told]] = defaultdict(set)
+        self._used: dict[tuple[str, str], int] = defaultdict(int)
+        self._metered: dict[tuple[str, str], int] = defaultdict(int)
+        self._sides: dict[tuple[str, str], str] = {}
 
     def read(self, number: int, line: bytes) -> None:
         self.number = number
@@ -758,57 +1100,148 @@ class _Records:
         for (*_, kind), weight in self._weights.items():
             if weight != PPM:
                 raise Fault(f"the weights of a split of {kind} sum to {weight} parts per million", "wrong_split")
+        for name in self._names:
+            _spelled({"a name": name}, "a name")
+        if len({contract for contract, _ in self._told}) > self._contracts:
+            raise Fault("lines are of more contracts than the run covers", "wrong_record")
+        for position, lines in self._told.items():
+            self._position(position, lines)
+        if not self._later and any(self._used[each] != tokens for each, tokens in self._metered.items()):
+            raise Fault("the lines of a position tell of another use than its meters", "wrong_metering")
+        listed = self._annex.get("transactions")
+        if listed is None:
+            fits = len(self._references) == self._annex["transactions_count"]
+        else:
+            fits = self._references == {each["reference"] for each in listed}
+        if not fits:
+            raise Fault("the transactions in the annex are not those that the lines name", "wrong_record")
+
+    def _position(self, position: tuple[str, str], lines: set[_Told]) -> None:
+        """That the lines between the party and another are such as it can have, by the side that the meters say."""
+        side = self._sides.get(position, "")
+        if side == "both":  # each sold to the other: their lines are told under the same names
+            return
+        for kind, way, through in lines:
+            rules = [_RULES[side][kind]] if kind in _RULES[side] else []
+            if side and kind in ("share", "unmatched"):
+                rules.append(_RULES[""][kind])
+            if not rules:
+                raise Fault(
+                    f"there are no meters' figures of {position[0]!a}, of which it has {kind}", "wrong_metering"
+                )
+            if not any(way in (0, sign) and through in (None, moves if sign else None) for sign, moves in rules):
+                raise Fault(f"{kind} of {position[0]!a} goes the wrong way, or through an account that it does not")
 
     def _line(self, line: dict[str, Any]) -> None:
         if not line.keys() >= _LINE or line.keys() - _LINE_OPTIONAL != _LINE:
             raise Fault("it does not have the members of a line")
+        kind = _text(line, "kind")
         value, amount, cumulative = _amount(line, "value"), _amount(line, "amount"), _amount(line, "cumulative")
-        if amount and amount not in (value, -value):
+        contract, other = line["contract"], line.get("counterparty", "")
+        if (
+            not isinstance(contract, str)
+            or not isinstance(other, str)
+            or not isinstance(line.get("beneficiary", ""), str)
+        ):
+            raise Fault("its contract, counterparty or beneficiary is not a string")
+        if kind not in _KINDS or (other == self._party and kind != "share"):
+            raise Fault("it is of no kind that there is, or with the party itself")
+        if amount not in (value, 0):
             raise Fault("what it moved is neither what it is worth nor nothing")
-        _check_exact(_text(line, "exact"), cumulative)
+        self._names.update((contract, other))
         self._window(_inner(line, "window"))
-        tax = _inner(line, "tax")
+        self._tax(_inner(line, "tax"))
+        tokens = _count(line, "tokens") if "tokens" in line else 0
+        exact = _check_exact(_text(line, "exact"), cumulative)
+        if "price" in line:
+            if "tokens" not in line or (price := _amount(line, "price")) < 0:
+                raise Fault("it has a price without tokens, or a negative one")
+            self._priced(kind, tokens, price, value, exact)
+        if kind in _FREE:
+            if not value == amount == cumulative:
+                raise Fault("it is worth something else than what it moved")
+        else:
+            way = (cumulative > 0) - (cumulative < 0)
+            self._told[contract, other].add((kind, way, int(amount != 0) if value else None))
+            if kind in _USED:
+                self._used[contract, other] += tokens
+        if not self._later and (cumulative != value or tokens < 0):
+            raise Fault("it came to something before, or to fewer tokens, and no run before is named", "wrong_delta")
+        self._journal(line, kind, amount, value)
+        if self._later and kind not in _OF_ONE_RUN:
+            self.earlier[_line_key(line)] += cumulative - value
+        self._sums.add(kind, tokens, value, amount, cumulative)
+
+    def _priced(self, kind: str, tokens: int, price: int, value: int, exact: tuple[int, int]) -> None:
+        """Tokens at their price, which is rounded down to a micro per million; the first run tells all there are."""
+        (numerator, denominator), slack = exact, abs(tokens)
+        if self._later:  # tokens and value are differences, and of the value each end was rounded
+            numerator, denominator, slack = value, 1, slack + 2 * PPM
+        above = abs(numerator) * PPM - abs(tokens) * price * denominator
+        if (kind in _PRICED and abs(above) > slack * denominator) or (
+            kind == "take_or_pay" and above > slack * denominator
+        ):
+            raise Fault("its tokens at its price are not what it is worth", "wrong_exact")
+
+    def _tax(self, tax: dict[str, Any]) -> None:
+        known = (tax.get("category"), tax.get("rate_ppm"))
+        if len(tax) == 2 and type(known[1]) is int and isinstance(known[0], str) and known in self._taxes:
+            return
         if tax.keys() != {"category", "rate_ppm"} or not 0 <= _integer(tax, "rate_ppm") <= PPM:
             raise Fault("its tax has no category or no rate")
-        _text(tax, "category")
-        if not all(isinstance(line.get(name, ""), str) for name in ("contract", "counterparty", "beneficiary")):
-            raise Fault("its contract, counterparty or beneficiary is not a string")
-        if "price" in line and ("tokens" not in line or _amount(line, "price") < 0):
-            raise Fault("it has a price without tokens, or a negative one")
+        self._taxes.add((_text(tax, "category"), _integer(tax, "rate_ppm")))
+
+    def _journal(self, line: dict[str, Any], kind: str, amount: int, value: int) -> None:
         if "journal" in line:
             journal = _inner(line, "journal")
             if journal.keys() != {"source", "reference", "ref"} or not all(
                 isinstance(named, str) and named for named in journal.values()
             ):
                 raise Fault("its journal has no source, reference or ref")
+            self._references.add(journal["reference"])
+            if amount:
+                disputed = journal["reference"].startswith("dispute/")
+                self.moved["dispute_settle" if disputed else journal["ref"]] += amount
         if ("journal" in line) if self._indicative else (amount and "journal" not in line):
             raise Fault("it moved something and names no posting, or the run posts nothing")
-        tokens = _count(line, "tokens") if "tokens" in line else 0
-        self._sums.add(_text(line, "kind"), tokens, value, amount, cumulative)
 
     def _window(self, window: dict[str, Any]) -> None:
         if window.keys() != {"start", "end"}:
             raise Fault("its window does not have start and end")
         start, end = _text(window, "start"), _text(window, "end")
         if (start, end) not in self._windows:
-            if not _TIME.fullmatch(start) or not _TIME.fullmatch(end) or start >= end:
+            if _time(window, "start") >= _time(window, "end"):
                 raise Fault("its window is not from one UTC time to a later one")
             self._windows.add((start, end))
 
     def _metering(self, position: dict[str, Any]) -> None:
         _check_plain(position, 0)
-        key = (_text(position, "contract"), _text(position, "buyer"), _text(position, "provider"))
-        if key in self._positions or self._party not in key[1:]:
-            raise Fault("it tells of a position twice, or of somebody else's", "wrong_metering")
-        self._positions.add(key)
         try:
-            _count(position, "settled_millitokens")
-            for name in (f"{side}_millitokens" for side in _MILLITOKENS):
-                if name in position and _count(position, name) < 0:
-                    raise Fault("a figure of the meters is negative")
-            _buckets(position)
+            _only(position, _POSITION, _POSITION_OPTIONAL, "a position")
+            key = (_text(position, "contract"), _text(position, "buyer"), _text(position, "provider"))
+            if key in self._positions or self._party not in key[1:] or key[1] == key[2]:
+                raise Fault("it tells of a position twice, of somebody else's, or of one with itself")
+            self._positions.add(key)
+            settled = self._figures(position)
         except Fault as fault:
             raise Fault(str(fault), "wrong_metering") from None
+        mine, other = ("buyer", key[2]) if key[1] == self._party else ("provider", key[1])
+        self._names.update(key)
+        self._sides[key[0], other] = "both" if (key[0], other) in self._sides else mine
+        self._metered[key[0], other] += settled // 1000  # thousandths become whole tokens once a position
+
+    def _figures(self, position: dict[str, Any]) -> int:
+        said = {
+            side: _count(position, f"{side}_millitokens") for side in _MILLITOKENS if f"{side}_millitokens" in position
+        }
+        if min(said.values()) < 0:
+            raise Fault("a figure of the meters is negative")
+        settled = said["settled"]
+        if "verdicts" in position:
+            sides = {side: said[side] for side in _SIDES if side in said}
+            _check_settled(settled, sides, set(_inner(position, "verdicts")))
+        _buckets(position)
+        return settled
 
     def _split(self, split: dict[str, Any]) -> None:
         if split.keys() != _SPLIT:
@@ -816,6 +1249,8 @@ class _Records:
         if _text(split, "provider") != self._party:
             raise Fault("it is a split of somebody else's income", "wrong_split")
         _amount(split, "amount"), _text(split, "beneficiary"), _integer(split, "schedule_version")
+        if (split["contract"], split["buyer"], self._party) not in self._positions:
+            raise Fault("it is a split of a position that the meters say nothing of", "wrong_split")
         weight = _integer(split, "weight_ppm")
         if not 0 <= weight <= PPM:
             raise Fault("a weight is not within the whole", "wrong_split")
@@ -854,8 +1289,9 @@ def _check_plain(value: Any, depth: int) -> None:
         raise Fault(f"a value is {json.dumps(value)[:40]}, which statements do not hold", "not_canonical")
 
 
-def _check_exact(exact: str, cumulative: int) -> None:
-    """A posted figure is its exact value rounded; one that takes up the others' roundings is a micro off."""
+def _check_exact(exact: str, cumulative: int) -> tuple[int, int]:
+    """A posted figure is its exact value rounded; one that takes up the others' roundings is a micro off. Returns the
+    exact one."""
     found = _EXACT.fullmatch(exact)
     if found is None:
         raise Fault(f"exact is not a fraction of micros: {exact[:40]!r}", "wrong_exact")
@@ -864,6 +1300,7 @@ def _check_exact(exact: str, cumulative: int) -> None:
         raise Fault("exact is not in lowest terms", "wrong_exact")
     if abs(cumulative * denominator - numerator) >= 2 * denominator:
         raise Fault(f"{_money(cumulative)} is not {exact[:40]} micros, rounded", "wrong_exact")
+    return numerator, denominator
 
 
 def _check_sums(core: dict[str, Any], sums: _Sums | None) -> None:
@@ -921,52 +1358,176 @@ def _netting(netting: dict[str, Any], total: int, sums: _Sums | None) -> None:
         raise Fault("the ratio is not the part of the gross that need not be paid")
 
 
-def _check_chain(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
-    return _chain(opened.core, keys, beside.previous)
+# What the lines of a kind never change sign in, whoever's they are.
+_NEVER_NEGATIVE = {"delivered", "take_or_pay", "refund_unused", "refund_short", "short", "suspended"}
+_OF_ONE_RUN = {"debt", "claim", "dispute", "dispute_release", "unmatched"}  # nothing came before them
+
+
+def _check_earlier(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:
+    """That what it says was stated before is what the statement before did state."""
+    delta, before = _inner(opened.core, "delta"), opened.found.before
+    if "previous_run" not in delta:
+        return None
+    run = _text(delta, "previous_run")
+    if before is None or _text(_inner(before, "run"), "key") != run or "delta" not in before:
+        return _NotMade(f"they are of run {run}, whose statement was not given")
+    told = _inner(before, "delta")
+    whole = "previous_run" not in told  # then it tells of every line there was
+    stated = {_text(kind, "kind"): _amount(kind, "cumulative") for kind in _by_kind(told)}
+    for kind in _by_kind(delta):
+        name, previous = _text(kind, "kind"), _amount(kind, "previous")
+        if whole and name in _NEVER_NEGATIVE and not 0 <= previous <= stated.get(name, 0):
+            raise Fault(f"{name} came to {_money(stated.get(name, 0))} before, not to {_money(previous)}")
+    if beside.previous_records is None:
+        return _NotMade(f"the records of the statement of run {run} were not given")
+    if "records" in report.unchecked:
+        return _NotMade("the records were not given")
+    lines = _earlier_lines(before, beside.previous_records)
+    unknown = 0
+    for key, previous in opened.found.earlier.items():
+        if key in lines or whole:
+            if previous not in {sum(lines[key]), *lines[key]}:
+                raise Fault(f"{key[2]} of {key[0]!a} came to another amount before than {_money(previous)}")
+        else:
+            unknown += 1
+    if unknown:
+        return _NotMade(f"run {run} changed nothing of {unknown} lines, so their figures are of runs before it")
+    return f"{len(opened.found.earlier)} lines, as stated with run {run}"
+
+
+def _earlier_lines(before: dict[str, Any], records: bytes) -> dict[_LineKey, list[int]]:
+    """What the lines of the statement before came to."""
+    stated = _inner(before, "records")
+    found: dict[_LineKey, list[int]] = defaultdict(list)
+    try:
+        for line in _split_records(records, stated)[: _integer(stated, "lines")]:
+            body = _inner(_record(line), "body")
+            found[_line_key(body)].append(_amount(body, "cumulative"))
+    except Fault as fault:
+        raise Fault(f"the statement before it: {fault}", fault.code or "wrong_record") from None
+    return found
+
+
+def _line_key(line: dict[str, Any]) -> _LineKey:
+    kind = _text(line, "kind")
+    ref = _text(_inner(line, "journal"), "ref") if kind in ("provider_fee", "share") and "journal" in line else ""
+    return (line["contract"], line.get("counterparty", ""), kind, line.get("beneficiary", ""), ref)
+
+
+def _check_postings(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:
+    """That the account moved by what the lines say. Runs that close one after the other share a stretch of it: then
+    what is missing here stands with the other one's statement."""
+    moved = opened.found.moved
+    if moved is None or opened.indicative:
+        return None
+    movements = {
+        _text(movement, "kind"): _amount(movement, "amount")
+        for movement in _list(_inner(opened.core, "balances"), "movements")
+    }
+    for name in sorted(moved.keys() | movements.keys() & _MOVEMENTS):
+        if moved.get(name, 0) != movements.get(name, 0):
+            return _NotMade(
+                f"lines moved {_money(moved.get(name, 0))} as {name}, the account {_money(movements.get(name, 0))}: "
+                "another statement must tell of the rest"
+            )
+    return f"{len(moved)} kinds of movement, as the lines say"
 
 
 # --- The log ----------------------------------------------------------------------------------------------------------
 
 
 def _check_log(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str:
-    """That the core's digest is in the exchange's log, and was before the key that signed it was revoked."""
-    signer = opened.signatures[0]
-    revoked = "revoked" in signer.key or signer.key.get("status") == "revoked"
-    stamped = beside.token is not None and revoked
+    """That the core's digest is in the exchange's log, and was before the key that signed it left use."""
+    signer, annex = opened.signatures[0], opened.annex
+    status = _status(signer.key)
     if opened.indicative:
-        if "proof" in opened.annex or "checkpoint" in opened.annex:
+        if "proof" in annex or "checkpoint" in annex:
             raise Fault("an indicative statement is not in the log", "not_in_log")
-        if revoked and not stamped:
-            raise Fault(
-                f"key {signer.kid} was revoked, and a time token does not say since when it was there", "key_revoked"
-            )
-        return "indicative, not in the log"
-    annex = opened.annex
+        return _indicative(signer, status, beside)
     own = _text(annex, "proof") if "proof" in annex else None
     if own is None:
         raise Fault("the statement holds no proof that it is in the log")
     proof = _log_proof(own.encode("utf-8"), opened)
     if _text(annex, "checkpoint") != proof.checkpoint:
         raise Fault("the checkpoint is not the one that the proof rests on", "wrong_checkpoint")
+    signed_by = _check_note(proof, keys)
+    vouched = status == "current" and signed_by != "revoked"
     if beside.proof is not None:
         newer = _log_proof(beside.proof, opened)
         if (newer.batch, newer.transaction) != (proof.batch, proof.transaction):
             raise Fault("the newer proof is of another place in the log")
-        proof = newer
-    elif revoked and not stamped:
+        proof, signed_by = newer, _check_note(newer, keys)
+        if signed_by == "revoked":
+            raise Fault("the newer proof rests on a checkpoint by a key that was revoked", "wrong_checkpoint")
+        vouched = vouched or signed_by == "current"
+    if beside.checkpoint is not None:
+        opened.found.kept = _against_kept(beside.checkpoint, beside.consistency, proof)
+        vouched = True
+    code = "key_revoked" if "revoked" in (status, signed_by) else "key_retired"
+    if not vouched:
         raise Fault(
-            f"key {signer.kid} was revoked since, so the statement's own checkpoint vouches for nothing: "
-            "ask for a newer proof and give it as --proof",
-            "key_revoked",
+            f"the key that signed it, {signer.kid}, or its checkpoint is no longer in use, so its own checkpoint "
+            "vouches for nothing: ask for a newer proof and give it as --proof",
+            code,
         )
-    if revoked and stamped and beside.proof is None:
-        return f"transaction {proof.transaction}, batch {proof.batch}; its key was revoked since, see the time token"
-    _check_note(proof, keys)
-    if revoked:
-        since = _integer(signer.key, "log_revoked") if "log_revoked" in signer.key else 0
-        if proof.batch >= since:
-            raise Fault(f"key {signer.kid} was revoked before the statement was in the log", "key_revoked")
+    if status != "current" and proof.batch >= _left_use(signer.key):
+        raise Fault(f"key {signer.kid} was {status} before the statement was in the log", code)
     return f"transaction {proof.transaction}, batch {proof.batch} of {proof.size}"
+
+
+def _indicative(signer: _Signature, status: str, beside: _Beside) -> str:
+    """What can be said of a statement that is in no log: it is by its key alone, and by a time token."""
+    if status == "current":
+        return "indicative, not in the log"
+    if beside.token is not None:
+        return f"indicative, not in the log; its key was {status} since, see the time token"
+    if status == "revoked":
+        raise Fault(f"key {signer.kid} was revoked, and no time token says since when it was there", "key_revoked")
+    return _NotMade("indicative, not in the log; its key was retired since, and no time token says when it signed")
+
+
+def _left_use(key: dict[str, Any]) -> int:
+    """The batch from which on a key that is no longer in use signed nothing; 0 if the key set does not say."""
+    ends = [_integer(key, name) for name in ("log_until", "log_revoked") if name in key]
+    if _status(key) == "revoked" and "log_revoked" not in key:
+        return 0
+    return min(ends, default=0)
+
+
+def _against_kept(kept: bytes, consistency: bytes | None, proof: _LogProof) -> str:
+    """That the log under a proof's checkpoint is the one under the checkpoint that the reader kept. That one needs no
+    signature: the keys that signed it may have been revoked since."""
+    mine, other = _head(_utf8(kept, "checkpoint that you kept")), _head(proof.checkpoint)
+    rewritten = Fault(
+        f"THE LOG WAS REWRITTEN, or you were shown another one: your checkpoint of size {mine[1]} and the statement's "
+        f"of {other[1]} do not belong together. Keep both: together they are the evidence.",
+        "log_rewritten",
+    )
+    if mine[1] == other[1]:
+        if mine != other:
+            raise rewritten
+        return f"size {mine[1]}, the statement's own"
+    first, second = sorted((mine, other), key=lambda head: head[1])
+    if consistency is None:
+        raise Fault(
+            f"your checkpoint is of size {mine[1]}, the statement's of {other[1]}: ask for the consistency proof from "
+            f"{first[1]} to {second[1]} and give it as --consistency",
+            "consistency_missing",
+        )
+    document = _only(_parse_proof(consistency), {"type", "first", "second", "path"}, set(), "the consistency proof")
+    if _text(document, "type") != CONSISTENCY_PROOF:
+        raise Fault("it is not a consistency proof", "consistency_missing")
+    if [_head(_text(document, name)) for name in ("first", "second")] != [first, second]:
+        raise Fault("the consistency proof is of other checkpoints than these two", "consistency_missing")
+    if first[0] != second[0] or not _consistent(first[1], second[1], first[2], second[2], _path(document)):
+        raise rewritten
+    return f"size {mine[1]}, of one log with the statement's of {other[1]}"
+
+
+def _check_kept(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:
+    if opened.indicative:
+        return None
+    return opened.found.kept or _NotMade("the log was held against its own checkpoint only, none that you kept")
 
 
 @dataclass(frozen=True)
@@ -1005,6 +1566,19 @@ def _log_proof(document: bytes, opened: _Statement) -> _LogProof:
     if [header[name] for name in ("kind", "source", "reference")] != ["statement", "statement", reference]:
         raise Fault("the transaction in the log is not of this statement with this core")
     return _LogProof(header["transaction"], batch["no"], size, checkpoint)
+
+
+def _utf8(data: bytes, what: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Fault(f"the {what} is not UTF-8", "wrong_checkpoint") from None
+
+
+def _head(note: str) -> tuple[str, int, bytes]:
+    """Origin, size and root of a checkpoint."""
+    origin, size, root, _, _ = _parse_note(note)
+    return origin, size, root
 
 
 def _parse_proof(document: bytes) -> dict[str, Any]:
@@ -1094,8 +1668,9 @@ def _decode_leaf(data: bytes) -> dict[str, Any]:
     return leaf
 
 
-def _check_note(proof: _LogProof, keys: Keys) -> None:
-    """That the checkpoint is signed by a key of the set that may sign this size. Others' signatures are ignored."""
+def _check_note(proof: _LogProof, keys: Keys) -> str:
+    """That the checkpoint is signed by a key of the set that may sign this size; the key's state. Others' signatures
+    are ignored."""
     origin, size, _, text, signatures = _parse_note(proof.checkpoint)
     for name, signature in signatures:
         for kid, key in keys.items():
@@ -1107,16 +1682,18 @@ def _check_note(proof: _LogProof, keys: Keys) -> None:
                 Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], text.encode())
             except (InvalidSignature, ValueError):
                 raise Fault(f"the signature of key {kid} does not fit the checkpoint", "wrong_checkpoint") from None
-            _check_sizes(key, kid, size)
-            return
+            return _check_sizes(key, kid, size)
     raise Fault("the checkpoint is not signed by a key of the set", "wrong_checkpoint")
 
 
-def _check_sizes(key: dict[str, Any], kid: str, size: int) -> None:
+def _check_sizes(key: dict[str, Any], kid: str, size: int) -> str:
+    status = _status(key)
     since = _integer(key, "log_since") if "log_since" in key else 0
-    until = _integer(key, "log_until") if "log_until" in key else size + 1
-    if "revoked" in key or key.get("status") in ("next", "revoked") or not since <= size < until:
-        raise Fault(f"key {kid} is not one that signs a checkpoint of size {size}", "wrong_checkpoint")
+    ends = [_integer(key, name) for name in ("log_until", "log_revoked") if name in key]
+    if status == "next" or not since <= size < min(ends, default=size + 1):
+        code = "key_revoked" if status == "revoked" else "wrong_checkpoint"
+        raise Fault(f"key {kid} is not one that signs a checkpoint of size {size}", code)
+    return status
 
 
 def _parse_note(note: str) -> tuple[str, int, bytes, str, list[tuple[str, bytes]]]:
@@ -1137,9 +1714,14 @@ def _parse_note(note: str) -> tuple[str, int, bytes, str, list[tuple[str, bytes]
             if dash != "\u2014" or not name or not space:
                 raise Fault("a signature line is a dash, the key's name and base64")
             signatures.append((name, _base64(signature, "a signature")))
-        return origin, int(size), _base64(root, "the checkpoint's root"), f"{head}\n", signatures
+        note.encode()  # what is not UTF-8 was never signed
+        if len(found := _base64(root, "the checkpoint's root")) != 32:
+            raise Fault("the checkpoint's root does not have 32 bytes")
+        return origin, int(size), found, f"{head}\n", signatures
     except Fault as fault:
         raise Fault(str(fault), "wrong_checkpoint") from None
+    except UnicodeEncodeError:
+        raise Fault("the checkpoint holds half a character", "wrong_checkpoint") from None
 
 
 # --- Trees (RFC 9162) -------------------------------------------------------------------------------------------------
@@ -1176,20 +1758,42 @@ def _root_from_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> by
     return hashlib.sha256(b"\x01" + sibling + _root_from_path(leaf, index - half, size - half, below)).digest()
 
 
+def _consistent(first: int, second: int, old: bytes, new: bytes, path: list[bytes]) -> bool:
+    """Whether the path proves the tree of `first` leaves to be the beginning of that of `second`."""
+
+    def roots(first: int, size: int, path: list[bytes], known: bool) -> tuple[bytes, bytes]:
+        """The roots of the first `first` and of all `size` leaves of a subtree, as the path gives them."""
+        if first == size:
+            if len(path) != (0 if known else 1):
+                raise Fault("a path is too long or too short")
+            node = old if known else path[0]
+            return node, node
+        if not path:
+            raise Fault("a path is too short")
+        half = 1 << ((size - 1).bit_length() - 1)
+        if first <= half:
+            mine, whole = roots(first, half, path[:-1], known)
+            return mine, hashlib.sha256(b"\x01" + whole + path[-1]).digest()
+        mine, whole = roots(first - half, size - half, path[:-1], False)
+        return hashlib.sha256(b"\x01" + path[-1] + mine).digest(), hashlib.sha256(b"\x01" + path[-1] + whole).digest()
+
+    try:
+        return roots(first, second, path, True) == (old, new)
+    except Fault:
+        return False
+
+
 # --- Opinions ---------------------------------------------------------------------------------------------------------
 
 
 def _check_opinions(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:
-    """The first signature is the exchange's; every further one an auditor's, and says what the auditor thinks."""
+    """Every signature after the first is an auditor's, and says what the auditor thinks."""
     exchange, *auditors = opened.signatures
-    _only(exchange.header, {"alg", "typ", "kid", "iat"}, set(), "the exchange's signature")
-    if "auditor" in exchange.key:
-        raise Fault("the first signature is an auditor's, not the exchange's")
     for auditor in auditors:
         header = _only(
             auditor.header, {"alg", "typ", "kid", "iat", "opinion"}, {"findings_digest"}, "an auditor's signature"
         )
-        name = _text(auditor.key, "auditor") if "auditor" in auditor.key else ""
+        name = _spelled(auditor.key, "auditor") if "auditor" in auditor.key else ""
         if not name:
             raise Fault(f"key {auditor.kid} is not an auditor's")
         opinion = _text(header, "opinion")
@@ -1199,8 +1803,16 @@ def _check_opinions(opened: _Statement, keys: Keys, beside: _Beside, report: Rep
             raise Fault("an auditor agreed with findings and gives no digest of them")
         if "findings_digest" in header and not _DIGEST.fullmatch(_text(header, "findings_digest")):
             raise Fault("findings_digest is not a SHA-256 in hexadecimal")
+        if auditor.signed_at < exchange.signed_at - SKEW_SECONDS:
+            raise Fault(f"{name} signed before the exchange did", "wrong_time")
+        if _status(auditor.key) == "revoked":  # nothing shows when it signed
+            report.not_counted.append(f"{opinion} by {name}, whose key was revoked")
+            continue
         report.opinions.append(f"{opinion} by {name}")
-    return "; ".join(report.opinions) if auditors else None
+        if opinion == "refused":
+            report.refused_by.append(name)
+    told = report.opinions + [f"not counted: {each}" for each in report.not_counted]
+    return "; ".join(told) if auditors else None
 
 
 # --- Time tokens (RFC 3161) -------------------------------------------------------------------------------------------
@@ -1226,32 +1838,38 @@ def _check_token(opened: _Statement, keys: Keys, beside: _Beside, report: Report
     except Exception as error:  # whatever the bytes of a token make of it
         said = f"{type(error).__name__} {error}"
         raise Fault(f"the token cannot be read or its signature is wrong: {said[:120]}") from None
-    revoked = opened.signatures[0].key.get("revoked")
-    if isinstance(revoked, dict) and beside.proof is None and stamped.timestamp() >= _integer(revoked, "revoked_at"):
-        raise Fault("the statement was stamped after its key was revoked", "key_revoked")
+    signer = opened.signatures[0]
+    if stamped.timestamp() < signer.signed_at - SKEW_SECONDS:
+        raise Fault("it was stamped before it says that it was signed", "wrong_time")
+    status = _status(signer.key)
+    if opened.indicative and status != "current":  # of all others the place in the log decides
+        end = _integer(_inner(signer.key, "revoked"), "revoked_at") if status == "revoked" else signer.key["exp"]
+        if stamped.timestamp() >= end:
+            raise Fault(f"it was stamped after its key was {status}", f"key_{status}")
     return f"{stamped:%Y-%m-%d %H:%M:%S} UTC by {name}"
 
 
 class _Der:
-    """One DER element: its tag, its content, and the bytes of the whole."""
+    """One DER element from `start` on: its tag, its content, and the bytes of the whole."""
 
-    def __init__(self, data: bytes) -> None:
-        tag, length, start = data[0], data[1], 2
+    def __init__(self, data: bytes, start: int = 0) -> None:
+        tag, length, begin = data[start], data[start + 1], start + 2
         if length & 0x80:
-            start += length & 0x7F
-            if not 3 <= start <= 6:
+            begin += length & 0x7F
+            if not start + 3 <= begin <= start + 6:
                 raise ValueError("a length of this form is not DER")
-            length = int.from_bytes(data[2:start], "big")
-        if len(data) < start + length:
+            length = int.from_bytes(data[start + 2 : begin], "big")
+        self.end = begin + length
+        if len(data) < self.end:
             raise ValueError("the token ends too early")
-        self.tag, self.content, self.whole = tag, data[start : start + length], data[: start + length]
+        self.tag, self.content, self.whole = tag, data[begin : self.end], data[start : self.end]
 
     def parts(self) -> Iterator[_Der]:
-        rest = self.content
-        while rest:
-            part = _Der(rest)
+        at = 0
+        while at < len(self.content):
+            part = _Der(self.content, at)
             yield part
-            rest = rest[len(part.whole) :]
+            at = part.end
 
     def list(self, tag: int = 0x30) -> list[_Der]:
         if self.tag != tag:
@@ -1273,7 +1891,12 @@ class _Der:
 
 def _verified_token(token: bytes, stamped: bytes, authority: bytes) -> tuple[datetime, str]:
     """When an authority says that it saw these bytes, and its name."""
-    content = _Der(token).list()
+    if len(token) > MAX_TOKEN_BYTES:
+        raise Fault(f"the token is larger than {MAX_TOKEN_BYTES} bytes")
+    whole = _Der(token)
+    if whole.end != len(token):
+        raise Fault("the token has bytes after its end")
+    content = whole.list()
     if content[0].tag == 0x30:  # the authority's whole answer, the token inside
         content = content[1].list()
     if content[0].oid() != _SIGNED_DATA:
@@ -1372,25 +1995,32 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
 
 
-def _of_core(check: Callable[[dict[str, Any]], str]) -> _CheckStep:
+def _of_core(check: Callable[[dict[str, Any]], str | None]) -> _CheckStep:
     return lambda opened, keys, beside, report: check(opened.core)
 
 
 _CheckStep = Callable[[_Statement, Keys, _Beside, Report], str | None]
-_FIRST_STEPS: tuple[tuple[str, str, _CheckStep], ...] = (
+_Steps = tuple[tuple[str, str, _CheckStep], ...]
+_FIRST_STEPS: _Steps = (
+    ("content", "wrong_schema", _of_core(_first_shape)),
     ("lines", "records_changed", _of_core(_first_lines)),
     ("balances", "wrong_balance", _of_core(_balances)),
     ("totals", "wrong_sum", _of_core(_first_totals)),
     ("metering", "wrong_metering", _of_core(_first_metering)),
     ("chain", "wrong_chain", _check_chain),
+    ("log", "not_in_log", _first_log),
+    ("opinions", "bad_opinion", _check_opinions),
     ("time token", "bad_time_token", _check_token),
 )
-_STEPS: tuple[tuple[str, str, _CheckStep], ...] = (
+_STEPS: _Steps = (
     ("content", "wrong_schema", _check_shape),
     ("balances", "wrong_balance", _check_balances),
     ("records", "wrong_sum", _check_records),
+    ("postings", "wrong_balance", _check_postings),
     ("chain", "wrong_chain", _check_chain),
+    ("earlier figures", "wrong_delta", _check_earlier),
     ("log", "not_in_log", _check_log),
+    ("checkpoint", "log_rewritten", _check_kept),
     ("opinions", "bad_opinion", _check_opinions),
     ("time token", "bad_time_token", _check_token),
 )

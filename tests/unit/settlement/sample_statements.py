@@ -34,14 +34,16 @@ STRANGER = Signer(STRANGER_KEY)
 def published(signer: Signer, **validity: Any) -> dict[str, Any]:
     """A key as the key set has it; `validity` are members such as `exp`."""
     x = base64.urlsafe_b64encode(signer.public_key.public_bytes_raw()).rstrip(b"=").decode()
-    return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": signer.kid, "alg": "Ed25519", "use": "sig", **validity}
+    status = "revoked" if "revoked" in validity else "current"
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": signer.kid, "alg": "Ed25519", "use": "sig", "status": status}
+    return jwk | validity
 
 
 def key_set(*keys: dict[str, Any]) -> bytes:
     return json.dumps({"keys": keys}).encode()
 
 
-KEYS = key_set(published(EXCHANGE), published(AUDITOR))
+KEYS = key_set(published(EXCHANGE), published(AUDITOR, auditor="Audit & Co"))
 
 RUN_KEY = "initial-2026-12-01"
 

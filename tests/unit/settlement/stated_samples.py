@@ -73,7 +73,7 @@ METERING = {
             "trust": "recomputable",
         }
     },
-    "verdicts": {"matched": "58"},
+    "verdicts": {"matched": "57", "conflict": "1"},
     "open_cases": [{"kind": "figures_differ", "requests": "1"}],
 }
 EXCHANGE_PUBLISHED = {"vkey": "", "status": "current", "nbf": int(SIGNED_AT.timestamp()) - 1000, "log_since": 1}
@@ -108,8 +108,14 @@ def splits() -> list[PositionSplit]:
 
 def source(kind: str = "initial", sequence: int | None = 1, **changed: Any) -> StatementInput:
     """What the sample statement says besides its records: provider-p's, whose account opened at 0."""
-    moved = sum(line.amount_micros for line in lines_of("provider-p"))
-    movements = (Movement("deposit", 1, 1_000_000), Movement("pay_provider", 1, moved))
+    told = lines_of("provider-p")
+    moved = sum(line.amount_micros for line in told)
+    damages = sum(line.amount_micros for line in told if line.ref == "damages")
+    movements = (
+        Movement("damages", 1, damages),
+        Movement("deposit", 1, 1_000_000),
+        Movement("pay_provider", 1, moved - damages),
+    )
     statement = StatementInput(
         party="provider-p",
         currency="CNY",
@@ -127,7 +133,7 @@ def source(kind: str = "initial", sequence: int | None = 1, **changed: Any) -> S
             dispute_until=WINDOW_START + timedelta(days=10),
         ),
         chain=None if sequence is None else ChainLink(sequence),
-        balances=Balances(0, 0, movements, 1_000_000 + moved, 2, held_micros=100_000),
+        balances=Balances(0, 0, movements, 1_000_000 + moved, 3, held_micros=100_000),
         inputs=RunInputs(usage_through=41, contracts=1),
         contact="settlement@example.com",
         key_set="/.well-known/jwks.json",
@@ -167,17 +173,25 @@ class Sample:
         if self.logged:
             proof = self.log.transaction_proof(self.logged)
             log = LogProof(json.dumps(proof, sort_keys=True), proof["checkpoint"])
-        return Annex(signed_at, [("settlement", REFERENCE, 7)], log, "/.well-known/jwks.json")
+        posted = [("settlement", REFERENCE, 7)] if REFERENCE.encode() in self.file_of_records else []
+        return Annex(signed_at, posted, log, "/.well-known/jwks.json")
 
-    def payload(self, change: Callable[[dict[str, Any]], object] | None = None) -> dict[str, Any]:
-        payload: dict[str, Any] = json.loads(canonical_bytes(statement_payload(self.core, self.annex())))
+    def payload(
+        self, change: Callable[[dict[str, Any]], object] | None = None, signed_at: datetime = SIGNED_AT
+    ) -> dict[str, Any]:
+        payload: dict[str, Any] = json.loads(canonical_bytes(statement_payload(self.core, self.annex(signed_at))))
         if change is not None:
             change(payload)
         return payload
 
-    def file(self, signer: Signer = EXCHANGE, change: Callable[[dict[str, Any]], object] | None = None) -> bytes:
+    def file(
+        self,
+        signer: Signer = EXCHANGE,
+        change: Callable[[dict[str, Any]], object] | None = None,
+        signed_at: datetime = SIGNED_AT,
+    ) -> bytes:
         """The signed file; `change` is made to the payload before it is signed."""
-        return signer.sign(self.payload(change), signed_at=SIGNED_AT)
+        return signer.sign(self.payload(change, signed_at), signed_at=signed_at)
 
 
 def sample(
@@ -192,7 +206,7 @@ def sample(
     fold = RecordsFold()
     texts = [canonical_bytes(each).decode() for each in metering]
     told = lines_of("provider-p") if lines is None else lines
-    records = list(write_records(told, texts, splits(), SEED, fold))
+    records = list(write_records(told, texts, splits() if metering else [], SEED, fold))
     made = Sample(compose_core(statement, fold.summary()), records)
     return made.put_into_log() if logged else made
 

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from settlement.statements import verify as verifier
 from settlement.statements.canonical import canonical_bytes, canonical_digest
 from settlement.statements.document import ChainLink
-from settlement.statements.verify import Report, main, verify
+from settlement.statements.verify import Report, main
 from tests.unit.settlement.first_form import lines_root
 from tests.unit.settlement.sample_statements import (
     AUDITOR,
@@ -35,6 +37,7 @@ from tests.unit.settlement.sample_statements import (
 
 ROOT = Path(__file__).parents[3]
 ISSUED = int(ISSUED_AT.timestamp())
+verify = partial(verifier.verify, first_form=True)
 
 
 def failure(report: Report) -> str:
@@ -75,10 +78,11 @@ def test_a_good_statement_verifies_and_says_how() -> None:
         "totals",
         "metering",
         "chain",
+        "log",
     ]
     assert report.core == core()
     assert report.signers == [EXCHANGE.kid]
-    assert report.text().endswith("VERIFIED")
+    assert report.text().endswith("VERIFIED, but not: log")
 
 
 def test_a_statement_without_lines_or_chain_verifies() -> None:
@@ -88,8 +92,11 @@ def test_a_statement_without_lines_or_chain_verifies() -> None:
 
 
 def test_an_auditors_second_signature_is_checked_too() -> None:
-    both = AUDITOR.add_signature(signed(core()), signed_at=ISSUED_AT)
-    assert verify(both, KEYS).signers == [EXCHANGE.kid, AUDITOR.kid]
+    both = AUDITOR.add_signature(signed(core()), signed_at=ISSUED_AT, header={"opinion": "agreed"})
+    report = verify(both, KEYS)
+    assert (report.ok, report.signers) == (True, [EXCHANGE.kid, AUDITOR.kid])
+    assert report.opinions == ["agreed by Audit & Co"]
+    assert "opinion is missing" in failure(verify(AUDITOR.add_signature(signed(core()), signed_at=ISSUED_AT), KEYS))
     assert "not in the key set" in failure(verify(STRANGER.add_signature(both, signed_at=ISSUED_AT), KEYS))
     assert "signed twice" in failure(verify(EXCHANGE.add_signature(both, signed_at=ISSUED_AT), KEYS))
 
@@ -127,8 +134,34 @@ def test_a_key_signs_only_while_it_is_valid(validity: dict[str, Any], fault: str
 
 def test_a_retired_key_still_vouches_for_its_day() -> None:
     later = ISSUED + 86_400
-    key = published(EXCHANGE, nbf=ISSUED, exp=later, revoked={"revoked_at": later})
+    key = published(EXCHANGE, status="retired", nbf=ISSUED, exp=later, log_until=9)
     assert verify(signed(core()), key_set(key)).ok
+
+
+def test_a_revoked_key_vouches_for_no_statement_of_the_first_form() -> None:
+    """They are in no log, so nothing shows when it signed."""
+    key = published(EXCHANGE, nbf=ISSUED, exp=ISSUED + 600, revoked={"revoked_at": ISSUED + 600})
+    assert verify(signed(core()), key_set(key)).code == "key_revoked"
+
+
+def test_the_first_form_is_taken_only_where_it_is_expected() -> None:
+    """Else whoever has any key could leave out whatever the second form proves."""
+    assert verifier.verify(signed(core()), KEYS).code == "first_form"
+    assert verify(signed(core()), KEYS, require=["log"]).code == "not_checked"
+    assert verify(signed(core(), AUDITOR), KEYS).code == "bad_opinion"
+    refusal = AUDITOR.sign(
+        json.loads(_decoded(json.loads(signed(core()))["payload"])),
+        signed_at=ISSUED_AT,
+    )
+    assert verify(refusal, KEYS).code == "bad_opinion"
+    assert verify(forged(lambda c: c.update(surprise="x")), KEYS).code == "wrong_schema"
+    for unused in ("records", "proof", "checkpoint"):
+        given: dict[str, Any] = {unused: b"x"}
+        assert verify(signed(core()), KEYS, **given).code == "unused_option"
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def test_a_key_that_stands_twice_in_the_set_is_refused_whatever_the_order() -> None:
@@ -160,7 +193,7 @@ def test_other_algorithms_types_and_extensions_are_refused(header: dict[str, Any
         (lambda c: c["balances"]["closing"].update(amount="0.635861"), "balances: opening 0.000000"),
         (lambda c: c["balances"]["closing"].update(account_seq=6), "balances: the movements"),
         (lambda c: c["balances"].update(available="0.635860"), "balances: closing less held"),
-        (lambda c: c["balances"].pop("opening"), "balances: opening is missing"),
+        (lambda c: c["balances"].pop("opening"), "balances: balances: opening is missing"),
         (lambda c: c.update(balances=[]), "balances: balances is not an object"),
         (lambda c: c.update(lines={}), "lines: lines is not a list"),
         (lambda c: c.update(lines=["x"], lines_count=1), "lines: an item of lines is not an object"),
@@ -197,7 +230,7 @@ def test_the_meters_evidence_is_part_of_what_is_signed() -> None:
         (lambda bucket: bucket.pop("buyer"), "a difference is not"),
         (lambda bucket: bucket.update(provider="-10", buyer="-20"), "a figure of the meters is negative"),
         (lambda bucket: bucket.update(settled="1.5"), "settled is not a whole number"),
-        (lambda bucket: bucket.pop("tolerance"), "tolerance is missing"),
+        (lambda bucket: bucket.pop("tolerance"), "a bucket: tolerance is missing"),
     ],
 )
 def test_meters_figures_that_do_not_add_up_fail(change: Callable[[dict[str, str]], object], fault: str) -> None:
@@ -228,7 +261,7 @@ def test_the_core_digest_and_schema_are_checked() -> None:
 
 def test_the_chain_to_the_previous_statement() -> None:
     first, second = signed(core()), signed(second_core(core()))
-    assert "not checked" in verify(second, KEYS).checks[-1].detail
+    assert verify(second, KEYS).unchecked == ["chain", "log"]
     assert verify(second, KEYS, first).ok
     assert "the previous one number 1" in failure(verify(first, KEYS, first))
     assert "the previous statement: " in failure(verify(second, KEYS, first[:-1]))
@@ -258,9 +291,11 @@ def files(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        (["first", "--jwks", "keys"], 0),
-        (["second", "--jwks", "keys", "--previous", "first"], 0),
-        (["first", "--jwks", "keys", "--previous", "second"], 1),
+        (["first", "--jwks", "keys"], 1),
+        (["first", "--jwks", "keys", "--first-form"], 0),
+        (["second", "--jwks", "keys", "--first-form", "--previous", "first"], 0),
+        (["second", "--jwks", "keys", "--first-form", "--strict"], 1),
+        (["first", "--jwks", "keys", "--first-form", "--previous", "second"], 1),
         (["bad", "--jwks", "keys"], 1),
         (["first", "--jwks", "bad"], 1),
         (["absent", "--jwks", "keys"], 2),
@@ -278,16 +313,18 @@ def test_the_exit_status(
 
 def test_the_command_runs_and_a_lone_copy_of_the_file_too(files: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "settlement.statements.verify", files["first"], "--jwks", files["keys"]]
+    command.append("--first-form")
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "VERIFIED"), ran.stdout + ran.stderr
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "VERIFIED, but not: log"), ran.stdout + ran.stderr
     copy = tmp_path / "verify_statement.py"
     copy.write_bytes((ROOT / "settlement/statements/verify.py").read_bytes())
-    alone = [sys.executable, "-I", str(copy), files["first"], "--jwks", files["keys"]]
+    alone = [sys.executable, "-I", str(copy), files["first"], "--jwks", files["keys"], "--first-form"]
     assert subprocess.run(alone, cwd=tmp_path, capture_output=True).returncode == 0
 
 
 def test_a_terminal_of_few_characters_does_not_change_the_verdict(files: dict[str, str]) -> None:
     command = [sys.executable, "-m", "settlement.statements.verify", files["second"], "--jwks", files["keys"]]
+    command.append("--first-form")
     env = {"PYTHONIOENCODING": "ascii"}
     for previous, status in ((files["first"], 0), (files["second"], 1)):
         ran = subprocess.run([*command, "--previous", previous], cwd=ROOT, env=env, capture_output=True, text=True)

@@ -4,12 +4,14 @@ import base64
 import copy
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from settlement.statements import verify as verifier
 from settlement.statements.canonical import canonical_bytes, canonical_digest
-from settlement.statements.verify import Report, verify
+from settlement.statements.verify import Report
 from tests.unit.settlement.sample_statements import (
     EXCHANGE,
     EXCHANGE_KEY,
@@ -19,6 +21,8 @@ from tests.unit.settlement.sample_statements import (
     second_core,
     signed,
 )
+
+verify = partial(verifier.verify, first_form=True)
 
 
 def failure(report: Report) -> str:

@@ -48,9 +48,10 @@ def test_a_good_statement_verifies_and_says_how() -> None:
     made = sample()
     report = verify(made.file(), KEYS, records=made.file_of_records)
     assert report.ok, report.text()
-    names = ["signatures", "canonical form", "content", "balances", "records", "chain", "log"]
+    names = ["signatures", "canonical form", "content", "balances", "records", "postings", "chain", "log", "checkpoint"]
     assert [check.name for check in report.checks] == names
-    assert report.text().splitlines()[-1] == "VERIFIED"
+    assert report.text().splitlines()[-2].startswith("----  checkpoint: ")
+    assert report.text().splitlines()[-1] == "VERIFIED, but not: checkpoint"
     assert len(made.file()) < 20_000
 
 
@@ -61,11 +62,12 @@ def test_an_indicative_statement_stands_outside_chain_and_log() -> None:
 
 
 def test_a_statement_without_records_needs_no_file() -> None:
-    assert code_of(sample(lines=[], metering=[]), records=None) == "records_missing"  # the splits are left
+    assert code_of(sample(lines=[]), records=None) == "records_missing"  # meters' figures and splits are left
+    assert code_of(sample(lines=[], metering=[]), records=None) == ""
     made = sample()
     report = verify(made.file(), KEYS, need_records=False)
     assert (report.ok, report.complete) == (True, False)
-    assert report.text().splitlines()[-1] == "VERIFIED WITHOUT RECORDS"
+    assert report.text().splitlines()[-1] == "VERIFIED, but not: records, checkpoint"
     assert code_of(made, records=None) == "records_missing"
 
 
@@ -216,7 +218,7 @@ def test_a_core_that_adds_up_but_is_not_the_one_in_the_log() -> None:
     ("change", "code"),
     [
         (lambda c: c["balances"]["closing"].update(amount="9.000000"), "wrong_balance"),
-        (lambda c: c["balances"]["closing"].update(account_seq=3), "wrong_balance"),
+        (lambda c: c["balances"]["closing"].update(account_seq=9), "wrong_balance"),
         (lambda c: c["balances"].update(available="0.000000"), "wrong_balance"),
         (lambda c: c["records"].update(lines=7, metering=2), "wrong_record"),
         (lambda c: c["records"].update(count=13), "wrong_sum"),
@@ -268,9 +270,9 @@ def line_changed(change: Callable[[dict[str, Any]], object], place: int = 0) -> 
         (lambda r: r["body"].update(exact="672000/2"), "wrong_exact"),
         (lambda r: r["body"].update(exact="1/0"), "wrong_exact"),
         (lambda r: r["body"].update(cumulative="0.336001"), "wrong_delta"),
-        (lambda r: r["body"].update(amount="0.000000"), "wrong_sum"),
+        (lambda r: r["body"].update(amount="0.000000"), "wrong_record"),
         (lambda r: r["body"].update(amount="0.000001"), "wrong_record"),
-        (lambda r: r["body"].update(tokens="1"), "wrong_sum"),
+        (lambda r: r["body"].update(tokens="1"), "wrong_exact"),
         (lambda r: r["body"].update(kind="overage"), "wrong_sum"),
         (lambda r: r["body"].pop("journal"), "wrong_record"),
         (lambda r: r["body"]["journal"].pop("ref"), "wrong_record"),
@@ -341,7 +343,7 @@ def test_records_in_another_form_under_a_good_root(text: bytes) -> None:
         ({"exp": SECONDS}, "key_expired"),
         ({"revoked": {"revoked_at": SECONDS}, "status": "revoked"}, "key_revoked"),
         ({"vkey": None, "x": published(STRANGER)["x"]}, "unknown_key"),
-        ({"auditor": "Audit & Co"}, "wrong_checkpoint"),
+        ({"auditor": "Audit & Co"}, "bad_opinion"),
         ({"log_since": 6}, "wrong_checkpoint"),
         ({"log_until": 5}, "wrong_checkpoint"),
         ({"log_until": 6}, ""),
@@ -423,7 +425,10 @@ def second(first: Sample, **changed: Any) -> Sample:
     micros = int(closing["amount"].replace(".", ""))
     link = ChainLink(2, canonical_digest(first.core))
     statement = replace(
-        source("final"), chain=link, balances=Balances(micros, closing["account_seq"], (), micros, 2), **changed
+        source("final"),
+        chain=link,
+        balances=Balances(micros, closing["account_seq"], (), micros, closing["account_seq"]),
+        **changed,
     )
     return sample(statement, lines=[], metering=[])
 
@@ -514,7 +519,9 @@ def test_a_lone_copy_of_the_verifier_runs(folder: Path) -> None:
     copy_of_it.write_bytes((ROOT / "settlement/statements/verify.py").read_bytes())
     alone = [sys.executable, "-I", str(copy_of_it), "s.jws.json", "--jwks", "keys"]
     ran = subprocess.run(alone, cwd=folder, capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "VERIFIED"), ran.stdout + ran.stderr
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "VERIFIED, but not: checkpoint"), (
+        ran.stdout + ran.stderr
+    )
 
 
 def test_any_part_of_another_kind_under_a_good_signature_never_crashes_the_verifier() -> None:
