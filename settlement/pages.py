@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,9 @@ from django.views.decorators.http import require_safe
 from ledger.clock import get_clock
 from ledger.errors import NotFound
 from ledger.keys.ring import public_jwks
+from ledger.log.errors import NotInCheckpointYet
 from ledger.models import Party
+from ledger.models.keys import KeyState
 from ledger.web import access_of, belongs_to_a_party, newest_first, only_for, reads_everything, render_page
 from settlement.api.statement_file import stream
 from settlement.errors import InvalidStatement
@@ -29,6 +32,7 @@ from settlement.selectors.statement_records import prove_record
 from settlement.selectors.statements import get_statement, list_opinions, list_statements, previous_of
 from settlement.statement_view import RecordPage, record_pages
 from settlement.statements.content import StatementContent, open_statement
+from settlement.statements.proofs import statement_proof
 from settlement.statements.readable import ReadableStatement, read_core
 from settlement.statements.verify import Report, verify
 
@@ -45,8 +49,11 @@ CHECK_WORDS = {
     "balances": "Opening balance and movements give the closing balance",
     "totals": "The totals are the sums of the lines",
     "metering": "The meters' figures by kind of token hold together",
+    "postings": "The account moved by what the lines say",
     "chain": "It follows on the statement before it",
+    "earlier figures": "What it says was stated before is what was stated",
     "log": "It is in the exchange's signed log, which cannot be rewritten unseen",
+    "checkpoint": "That log is the one under a checkpoint that you kept",
     "opinions": "Auditors' opinions are signed by keys of theirs",
     "time token": "A time-stamping authority saw it",
 }
@@ -139,13 +146,29 @@ def _verify_stored(found: Statement, previous: Statement | None, opened: Opened 
     are not so many that somebody would wait for it, or when they are asked for."""
     with_records = opened is not None and (whole or opened.words.records_count <= RECORDS_CHECKED_AT_ONCE)
     records = b"".join(open_file(found, RECORDS).pieces) if opened is not None and with_records else None
+    first_form = opened is not None and opened.content.inside is not None
+    keys = public_jwks()
     return verify(
         open_signed(found),
-        json.dumps(public_jwks()).encode(),
+        json.dumps(keys).encode(),
         None if previous is None else open_signed(previous),
-        records=None if opened is None or opened.content.inside is not None else records,
+        records=None if opened is None or first_form else records,
         need_records=with_records,
+        proof=None if opened is None or first_form else _newer_proof(found, opened, keys),
+        first_form=first_form,
+        now=get_clock().now(),
     )
+
+
+def _newer_proof(found: Statement, opened: Opened, keys: Mapping[str, Any]) -> bytes | None:
+    """What a statement by a key that is no longer in use needs besides its own proof; None for all others."""
+    current = {key["kid"] for key in keys["keys"] if key.get("status") == KeyState.CURRENT}
+    if any(signature.kid in current for signature in opened.content.signatures[:1]):
+        return None
+    try:
+        return json.dumps(statement_proof(found)).encode()
+    except (NotFound, NotInCheckpointYet):
+        return None
 
 
 def _opened(request: HttpRequest, found: Statement) -> Opened | None:

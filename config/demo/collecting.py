@@ -42,7 +42,7 @@ def collect_statements(out: Path, *, bots: Bots, advance: Callable[[], object]) 
     jwks = auditor.get_bytes("/.well-known/jwks.json")
     (folder / "jwks.json").write_bytes(jwks)
     files: list[bytes] = []
-    previous: dict[str, bytes] = {}
+    previous: dict[str, tuple[bytes, bytes]] = {}
     closings: dict[str, Closing] = {}
     verified = 0
     for each in sorted(auditor.list("/api/v1/statements", limit="500"), key=_order):
@@ -51,11 +51,18 @@ def collect_statements(out: Path, *, bots: Bots, advance: Callable[[], object]) 
         name.with_suffix(".jws.json").write_bytes(file)
         name.with_suffix(".records.jsonl").write_bytes(records)
         chained = each["sequence"] is not None
-        report = verify(file, jwks, previous.get(each["party"]) if chained else None, records=records)
+        before = previous.get(each["party"]) if chained else None
+        report = verify(
+            file,
+            jwks,
+            before and before[0],
+            previous_records=before and before[1],
+            records=records,
+        )
         verified += report.ok
         files.append(file)
         if chained:
-            previous[each["party"]] = file
+            previous[each["party"]] = file, records
             closings[each["party"]] = _closing(each, report.core or {})
         advance()
     with TemporaryDirectory(prefix="tokenbourse-") as beside:

@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connections, transaction
 
+from ledger import journal
 from ledger.chart import Role
+from ledger.drafts import TransactionDraft
 from ledger.keys.ring import ensure_current_key, public_jwks
 from ledger.models import Account, Party, PartyKind
 from ledger.selectors.parties import get_currency
@@ -31,6 +33,7 @@ from settlement.models import (
     Statement,
 )
 from settlement.outcome_record import outcome_record
+from settlement.postings import SETTLE, SOURCE
 from settlement.statements.issuing import keep_statement, sign_statement
 from settlement.statements.jws import records_file, statement_file
 from settlement.statements.party_lines import position_lines
@@ -88,10 +91,11 @@ def statement_of(lines: int) -> Subject:
     provider, now = world.providers[0].party, datetime.now(UTC)
     ensure_current_key(actor=ACTOR, now=now)
     run = _run(world, provider, now)
+    reference = f"{run.key}/0001"
+    with transaction.atomic():  # what the lines name; who was paid by it is no matter here
+        journal.post([TransactionDraft(SETTLE, SOURCE, reference, run.period_end, ())], actor=ACTOR, now=now)
     outcome = calculate(TERMS, EXAMPLE_1)
-    told = position_lines(
-        LINE_TERMS, outcome, None, exact_figures(TERMS, EXAMPLE_1), reference=f"{run.key}/0001", codes=CODES
-    )
+    told = position_lines(LINE_TERMS, outcome, None, exact_figures(TERMS, EXAMPLE_1), reference=reference, codes=CODES)
     own = [line for line in told if line.party == LINE_TERMS.provider]
     positions = lines // len(own)
     if positions * len(own) != lines or positions % CONTRACTS:

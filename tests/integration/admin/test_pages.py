@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin
@@ -15,6 +16,8 @@ from django.urls import reverse
 from config.environment import CHECKOUT
 from exchange.models import Contract
 from ledger.keys.ring import public_jwks
+from ledger.keys.rotation import prepare_next_key, rotate
+from ledger.log.checkpoints import publish_checkpoint
 from ledger.models import Account, Batch, Transaction
 from ledger.web import newest_first
 from settlement.models import SettlementRun, Statement
@@ -197,6 +200,18 @@ def test_a_statement_is_readable_and_verified(settled: Site) -> None:
     assert signed == statement.jws.encode()
     records = settled.buyer.get(f"/statements/{statement.pk}/files/jsonl").getvalue()
     assert verify(signed, json.dumps(public_jwks()).encode(), records=records).ok
+
+
+def test_a_statement_by_a_key_that_left_use_is_verified_by_a_newer_proof(settled: Site) -> None:
+    statement = Statement.objects.get(party=settled.day.parties["buyer-1"])
+    later = settled.day.clock.at + timedelta(days=1)
+    prepare_next_key(actor="olga", now=later)
+    rotate(actor="olga", now=later)
+    assert "✗ Not verified" in settled.buyer.text(f"/statements/{statement.pk}/")  # until a checkpoint by the new key
+    publish_checkpoint(now=later)
+    text = settled.buyer.text(f"/statements/{statement.pk}/")
+    assert "✓ Verified" in text
+    assert ": not checked" in text  # nobody kept a checkpoint here
 
 
 def test_a_statement_changed_behind_our_back_is_not_verified(settled: Site) -> None:
