@@ -22,9 +22,9 @@ What the log shows. The statement holds a proof that it is in the log, under a c
 log that was made for you alone would look the same: keep a checkpoint, and give it as --checkpoint; where it is of
 another size than the proof's, give the consistency proof between the two as well (GET /api/v1/ledger/log/consistency).
 A key that was retired or revoked since may be in other hands, which could sign a log of their own: its statements need
-a newer proof under a current key (--proof), or a checkpoint that you kept. By that they must stand in the log before
-the batch that retired or revoked the key. A time token says when a signature was there, never what is in the log, so
-it replaces neither; it decides alone only for indicative statements, which are in no log.
+a newer proof under a current key (--proof), or a checkpoint that you kept and that covers them. By that they must stand
+in the log before the batch that retired or revoked the key. A time token says when a signature was there, never what is
+in the log, so it replaces neither; it decides alone only for indicative statements, which are in no log.
 
 Statements of the first form, of earlier releases, have their lines inside and are in no log: whoever has a key of
 then can make one. They are refused without --first-form, and with it checked as far as they go.
@@ -1461,8 +1461,8 @@ def _check_log(opened: _Statement, keys: Keys, beside: _Beside, report: Report) 
             raise Fault("the newer proof rests on a checkpoint by a key that was revoked", "wrong_checkpoint")
         vouched = vouched or signed_by == "current"
     if beside.checkpoint is not None:
-        opened.found.kept = _against_kept(beside.checkpoint, beside.consistency, proof)
-        vouched = True
+        opened.found.kept, size = _against_kept(beside.checkpoint, beside.consistency, proof)
+        vouched = vouched or proof.batch <= size  # what came after it anybody with the key could have added
     code = "key_revoked" if "revoked" in (status, signed_by) else "key_retired"
     if not vouched:
         raise Fault(
@@ -1494,9 +1494,9 @@ def _left_use(key: dict[str, Any]) -> int:
     return min(ends, default=0)
 
 
-def _against_kept(kept: bytes, consistency: bytes | None, proof: _LogProof) -> str:
-    """That the log under a proof's checkpoint is the one under the checkpoint that the reader kept. That one needs no
-    signature: the keys that signed it may have been revoked since."""
+def _against_kept(kept: bytes, consistency: bytes | None, proof: _LogProof) -> tuple[str, int]:
+    """That the log under a proof's checkpoint is the one under the checkpoint that the reader kept, and the size of
+    that. It needs no signature: the keys that signed it may have been revoked since."""
     mine, other = _head(_utf8(kept, "checkpoint that you kept")), _head(proof.checkpoint)
     rewritten = Fault(
         f"THE LOG WAS REWRITTEN, or you were shown another one: your checkpoint of size {mine[1]} and the statement's "
@@ -1506,7 +1506,7 @@ def _against_kept(kept: bytes, consistency: bytes | None, proof: _LogProof) -> s
     if mine[1] == other[1]:
         if mine != other:
             raise rewritten
-        return f"size {mine[1]}, the statement's own"
+        return f"size {mine[1]}, the statement's own", mine[1]
     first, second = sorted((mine, other), key=lambda head: head[1])
     if consistency is None:
         raise Fault(
@@ -1521,7 +1521,8 @@ def _against_kept(kept: bytes, consistency: bytes | None, proof: _LogProof) -> s
         raise Fault("the consistency proof is of other checkpoints than these two", "consistency_missing")
     if first[0] != second[0] or not _consistent(first[1], second[1], first[2], second[2], _path(document)):
         raise rewritten
-    return f"size {mine[1]}, of one log with the statement's of {other[1]}"
+    after = "; the statement came after yours" if proof.batch > mine[1] else ""
+    return f"size {mine[1]}, of one log with the statement's of {other[1]}{after}", mine[1]
 
 
 def _check_kept(opened: _Statement, keys: Keys, beside: _Beside, report: Report) -> str | None:

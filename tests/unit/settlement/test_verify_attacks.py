@@ -81,6 +81,20 @@ def test_a_key_no_longer_in_use_needs_a_newer_proof_or_a_checkpoint_that_was_kep
     assert code_of(made, keys=jwks(too_late, NEXT), proof=proof_of(later(made))) in (code, "wrong_checkpoint")
 
 
+def test_a_checkpoint_that_was_kept_vouches_for_nothing_that_came_after_it() -> None:
+    """The log up to there is public: who stole a key can go on from it."""
+    made = sample()
+    forged = sample(source(contact="forged"), logged=False)
+    forged.log = copy.deepcopy(made.log)
+    forged.put_into_log()
+    kept, size = made.log.note(), len(forged.log.records)
+    proof = json.dumps(forged.log.consistency_proof(5, size)).encode()
+    given: dict[str, Any] = {"checkpoint": kept.encode(), "consistency": proof}
+    assert code_of(forged, **given) == ""
+    for key, code in ((RETIRED, "key_retired"), (REVOKED, "key_revoked")):
+        assert code_of(forged, keys=jwks(key | {"log_until": 99}, NEXT), **given) == code
+
+
 def test_a_time_token_does_not_replace_the_log_and_the_checkpoints_signature_is_always_checked() -> None:
     made = sample()
 
