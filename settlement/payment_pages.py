@@ -57,7 +57,7 @@ def netting(request: HttpRequest, number: int) -> HttpResponse:
     found = list_netting_sets().filter(pk=number).first()
     if found is None:
         raise Http404
-    paid = {each.party_id: each for each in list_instructions().filter(netting=found)}
+    paid = {each.party_id: each for each in list_instructions().filter(netting=found).order_by("id")}
     parties = list(list_netted_parties().filter(netting=found).order_by("party__code"))
     accounts = current_accounts([each.party_id for each in parties], found.currency_id)
     context = {

@@ -80,7 +80,8 @@ class CreatePaymentsForm(_NettingForm):
     title = "Make the payments"
     intro = (
         "Each party with a positive net and a confirmed payout account gets one payment: its net, or what is free of "
-        "it. The amounts are held from now on. Another person than you sends them to the bank."
+        "it. The amounts are held from now on. Another person than you sends them to the bank. Payments that were "
+        "withheld are made again if nothing stands against it any more; who owes is not paid."
     )
     submit = "Make the payments"
 
@@ -92,7 +93,10 @@ class CreatePaymentsForm(_NettingForm):
 
 class ExportPaymentsForm(_NettingForm):
     title = "Export for the bank"
-    intro = "What was not exported yet goes into one file. With nothing new you get the last file again."
+    intro = (
+        "What was not exported yet goes into one file. Payments to who is frozen or owes are taken back instead, and "
+        "say so. With nothing new you get the last file again."
+    )
     submit = "Export"
 
     form = radio_field("Form", [(form, form) for form in FORMS], initial="pain.001")

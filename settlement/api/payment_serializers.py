@@ -8,7 +8,15 @@ from rest_framework import serializers
 
 from ledger.api.fields import MicrosField
 from settlement.minor_units import format_minor
-from settlement.models import InstructionState, InvoiceRow, NettedParty, PaymentInstruction, PayoutAccount, RequestState
+from settlement.models import (
+    InstructionState,
+    InvoiceRow,
+    NettedParty,
+    PaymentInstruction,
+    PayoutAccount,
+    RequestState,
+    Withheld,
+)
 from settlement.netting import ratio_ppm
 
 
@@ -60,6 +68,11 @@ class InstructionSerializer(serializers.Serializer[PaymentInstruction]):
     state = serializers.ChoiceField(choices=InstructionState.choices)
     bank_reference = serializers.CharField()
     return_reason = serializers.CharField()
+    withheld = serializers.ChoiceField(
+        choices=Withheld.choices,
+        allow_blank=True,
+        help_text="Why it was taken back before it was sent; it may be made again. Empty for none.",
+    )
     created_at = serializers.DateTimeField()
     changed_at = serializers.DateTimeField()
     hold_transaction_id = serializers.CharField()

@@ -30,6 +30,7 @@ from settlement.models import (
     RunState,
     Statement,
 )
+from settlement.payments.lock import lock_payments
 from settlement.runs.errors import RunNotPublished
 from settlement.selectors.statements import get_statement
 
@@ -60,6 +61,7 @@ def open_dispute(
     if reason not in DisputeReason.values:
         raise ReasonMissing(f"A reason is one of {', '.join(DisputeReason.values)}.", field="reason")
     check_files(files)
+    lock_payments()  # before any row: what payments hold may have to go into suspense
     statement = get_statement(statement_id, [party_id])
     _check_statement(statement, now)
     line = find_line(statement, line_number)
@@ -101,7 +103,7 @@ def _insert(
     actor: str,
     now: datetime,
 ) -> Dispute:
-    """The row. Of two at the same time the second waits at the index that has each line once, and is refused."""
+    """The row. An index has each line once, whatever the order of those who come at the same time."""
     same = Dispute.objects.filter(statement=statement, line_number=number).exclude(state=DisputeState.WITHDRAWN)
     _refuse_second(same.order_by("-id").first())
     try:

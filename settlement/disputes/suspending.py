@@ -6,20 +6,24 @@ from datetime import datetime
 
 from exchange.models import Contract
 from ledger import journal
-from ledger.chart import AccountKey
+from ledger.chart import AccountKey, Role
 from ledger.selectors.parties import get_house_id
 from settlement.disputes.postings import Suspension, draft_release, draft_suspension, payee_account
 from settlement.models import Dispute
+from settlement.payments.withholding import withhold_for_dispute
 
 
 def suspend(dispute: Dispute, *, actor: str, now: datetime) -> int:
     """Take what is disputed from the payee's free cash, as far as that goes; returns how much it was.
 
-    Nothing is taken from a frozen account. A provider's bond is not touched: it stays held until the dispute is over,
-    and secures what could not be taken.
+    A payment to the payee that was not sent yet gives up what it holds, if that is needed: the caller has the lock of
+    payments. Nothing is taken from a frozen account. A provider's bond is not touched: it stays held until the dispute
+    is over, and secures what could not be taken.
     """
     wanted = _suspension(dispute, dispute.disputed_micros)
     journal.lock_head()  # what the payee has must not change until it is posted
+    if wanted.payee.role is Role.CASH and free_micros(wanted.payee) < wanted.micros:
+        withhold_for_dispute(wanted.payee.party_id, wanted.payee.asset_id, actor=actor, now=now)
     taken = _suspension(dispute, min(dispute.disputed_micros, free_micros(wanted.payee)))
     if taken.micros:
         journal.post([draft_suspension(taken, effective_at=now)], actor=actor, now=now)

@@ -47,6 +47,7 @@ from settlement.models.payments import (
     PaymentFile,
     PaymentInstruction,
     PayoutAccount,
+    Withheld,
 )
 from settlement.models.runs import (
     ClosingBalance,
@@ -139,4 +140,5 @@ __all__ = [
     "UsageMinute",
     "UsageSupersession",
     "UsageWatermark",
+    "Withheld",
 ]

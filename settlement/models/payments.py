@@ -124,8 +124,18 @@ class InstructionState(models.TextChoices):
     RETURNED = "returned"  # not paid: the hold is released, or the payment reversed
 
 
+class Withheld(models.TextChoices):
+    """Why a payment was taken back before it was sent. It can be made again, under another name."""
+
+    CASH_FROZEN = "cash_frozen"
+    CASH_CLOSED = "cash_closed"
+    OPEN_DEBT = "open_debt"
+    DISPUTE = "dispute"  # its amount went into suspense
+
+
 class PaymentInstruction(models.Model):
-    """A payment to one party out of a netting set, at most one each. Only its life moves on; see the guard in SQL.
+    """A payment to one party out of a netting set, at most one each that was not withheld. Only its life moves on; see
+    the guard in SQL.
 
     `hold_transaction_id`, `paid_transaction_id` and `returned_transaction_id` name the ledger's transactions.
     """
@@ -142,13 +152,20 @@ class PaymentInstruction(models.Model):
     returned_transaction_id = models.BigIntegerField(null=True)
     bank_reference = models.CharField(max_length=120, default="", blank=True)
     return_reason = models.CharField(max_length=200, default="", blank=True)
+    withheld = models.CharField(max_length=24, choices=Withheld, default="", blank=True)
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
     changed_by = models.CharField(max_length=80)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(name="instruction_once_a_party", fields=["netting", "party"]),
+            models.UniqueConstraint(
+                name="instruction_once_a_party", fields=["netting", "party"], condition=Q(withheld="")
+            ),
+            models.CheckConstraint(
+                name="instruction_withheld_was_not_sent",
+                condition=Q(withheld="") | Q(withheld__in=Withheld.values, state="returned", file__isnull=True),
+            ),
             models.CheckConstraint(name="instruction_amount_positive", condition=Q(micros__gt=0)),
             models.CheckConstraint(
                 name="instruction_state_complete",

@@ -39,6 +39,16 @@ class WrongInstructionState(DomainError):
     category = Category.CONFLICT
 
 
+class PaymentsWithheld(DomainError):
+    """None of the payments may be sent now: each party is frozen, owes, or is paid elsewhere now. They are taken back.
+
+    Each says why; make them again once that is over.
+    """
+
+    code = "payments_withheld"
+    category = Category.CONFLICT
+
+
 class InvalidConfirmation(DomainError):
     """The bank's file is not one that can be read, or names a payment or amount that was never sent."""
 

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef
 from exchange.models import Product
 from settlement.market import EndedContract, ended_unsettled
 from settlement.models import RunContract, RunKind, RunState, SettlementRun
+from settlement.payments.withholding import withhold_unpayable
 from settlement.runs.calendar import Calendar, period_start
 from settlement.runs.calendars import configured_calendar, product_calendars
 from settlement.runs.close import all_stated, close_run, publish_run
@@ -42,6 +43,7 @@ def sweep(now: datetime, *, ring: Callable[[int], object], calendar: Calendar | 
     runs = tuple(create_due_runs(now, calendar or configured_calendar()))
     _move_on(now)
     make_release_jobs(now)
+    withhold_unpayable(actor=ACTOR, now=now)
     jobs = tuple(due_jobs(RUNG_AT_ONCE))
     for job_id in jobs:
         ring(job_id)

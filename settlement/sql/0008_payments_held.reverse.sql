@@ -1,0 +1,1 @@
+REVOKE UPDATE (withheld) ON settlement_paymentinstruction FROM tokenbourse_app;

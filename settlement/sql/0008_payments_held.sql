@@ -1,0 +1,1 @@
+GRANT UPDATE (withheld) ON settlement_paymentinstruction TO tokenbourse_app;
