@@ -94,8 +94,8 @@ class CreatePaymentsForm(_NettingForm):
 class ExportPaymentsForm(_NettingForm):
     title = "Export for the bank"
     intro = (
-        "What was not exported yet goes into one file. Payments to who is frozen or owes are taken back instead, and "
-        "say so. With nothing new you get the last file again."
+        "What was not exported yet goes into one file. Payments to who is frozen, owes or has another "
+        "account by now are taken back instead, and say so. With nothing new you get the last file again."
     )
     submit = "Export"
 

@@ -7,6 +7,7 @@ WITHHELD = [
     ("cash_frozen", "Cash Frozen"),
     ("cash_closed", "Cash Closed"),
     ("open_debt", "Open Debt"),
+    ("other_account", "Other Account"),
     ("dispute", "Dispute"),
 ]
 

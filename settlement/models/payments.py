@@ -130,6 +130,7 @@ class Withheld(models.TextChoices):
     CASH_FROZEN = "cash_frozen"
     CASH_CLOSED = "cash_closed"
     OPEN_DEBT = "open_debt"
+    OTHER_ACCOUNT = "other_account"  # another payout account was confirmed since
     DISPUTE = "dispute"  # its amount went into suspense
 
 

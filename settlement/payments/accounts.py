@@ -15,6 +15,7 @@ from ledger.parties.access import check_another_person
 from settlement.errors import RequestNotOpen
 from settlement.models import PayoutAccount, RequestState
 from settlement.payments.iban import check_bic, check_holder, check_iban
+from settlement.payments.lock import lock_payments
 
 
 @transaction.atomic
@@ -74,6 +75,7 @@ def current_accounts(party_ids: Iterable[int], currency_id: int) -> dict[int, Pa
 
 @transaction.atomic
 def _decide(account_id: int, state: RequestState, reason: str, actor: str, now: datetime) -> PayoutAccount:
+    lock_payments()  # no payment is sent to the account before while another takes its place
     account = PayoutAccount.objects.select_for_update().filter(pk=account_id).first()
     if account is None:
         raise NotFound(f"There is no payout account {account_id}.", payout_account=str(account_id))

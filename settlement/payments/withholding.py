@@ -1,8 +1,9 @@
 """Payments that must not leave any more: taken back before they are sent, for a reason that everybody reads.
 
 Nobody is paid whose cash is frozen or closed, or who owes: a default, an inquiry and a debt may come between the making
-of a payment and its file. It is looked at under the ledger's head when the file is written; and at each sweep, so that
-what such a payment holds is there for those to whom it is owed. A payment that was withheld can be made again.
+of a payment and its file. Nor is a payment sent to an account that was replaced since. It is looked at under the
+ledger's head when the file is written; and at each sweep, so that what such a payment holds is there for those to whom
+it is owed. A payment that was withheld can be made again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ledger import journal
 from ledger.actions import record_action
 from ledger.chart import Role
 from settlement.models import InstructionState, PaymentInstruction, Withheld
+from settlement.payments.accounts import current_accounts
 from settlement.payments.instructions import POSTED_AT_ONCE, payment_of, why_unpayable
 from settlement.payments.lock import lock_payments
 
@@ -24,6 +26,7 @@ TOLD = {
     Withheld.CASH_FROZEN: "not sent: the party's cash is frozen",
     Withheld.CASH_CLOSED: "not sent: the party's cash account is closed",
     Withheld.OPEN_DEBT: "not sent: the party owes for an earlier settlement",
+    Withheld.OTHER_ACCOUNT: "not sent: the party is paid to another account now",
     Withheld.DISPUTE: "not sent: a dispute needs what it held",
 }
 
@@ -32,10 +35,13 @@ def find_unpayable(payments: Sequence[PaymentInstruction]) -> dict[PaymentInstru
     """Those that must not be sent, with why. What it says holds while the caller has the ledger's head."""
     keys = {payment: payment_of(payment).cash for payment in payments}
     states = journal.load_accounts([*keys.values(), *(key._replace(role=Role.DEBT) for key in keys.values())])
+    current = _current_accounts(payments)
     found = {}
     for payment, key in keys.items():
         if (why := why_unpayable(states, key)) is not None:
             found[payment] = why
+        elif payment.payout_account_id not in current:
+            found[payment] = Withheld.OTHER_ACCOUNT
     return found
 
 
@@ -83,6 +89,15 @@ def withhold_for_dispute(party_id: int, currency_id: int, *, actor: str, now: da
     waiting = _created().filter(party_id=party_id, netting__currency_id=currency_id)
     found = dict.fromkeys(waiting.select_for_update(of=("self",)), Withheld.DISPUTE)
     withhold(found, actor=actor, now=now)
+
+
+def _current_accounts(payments: Sequence[PaymentInstruction]) -> set[int]:
+    """The payout accounts by which these parties are paid now. Under the lock of payments none is confirmed."""
+    parties: dict[int, set[int]] = {}
+    for payment in payments:
+        parties.setdefault(payment.netting.currency_id, set()).add(payment.party_id)
+    current = (current_accounts(party_ids, currency_id).values() for currency_id, party_ids in parties.items())
+    return {account.pk for accounts in current for account in accounts}
 
 
 def _created() -> QuerySet[PaymentInstruction]:

@@ -18,7 +18,7 @@ from settlement.runs.sweep import sweep
 from tests.audits import audit, findings
 from tests.conftest import DatabaseUrls
 from tests.integration.settlement.disputed_day import disputed_day
-from tests.integration.settlement.payment_day import PaymentDay
+from tests.integration.settlement.payment_day import IBANS, PaymentDay
 from tests.integration.settlement.trading_day import ACTOR
 from tests.two_operators import FIRST, decide, withdraw
 
@@ -130,4 +130,17 @@ def test_a_payment_not_yet_sent_shields_nothing_from_a_dispute(paying: PaymentDa
     assert states(netting)["buyer-1"] == ("returned", "dispute")
     paying.instruct(netting)
     assert paying.day.held("buyer-1") == 20_000  # of what is free still
+    assert findings(audit()) == {}
+
+
+def test_a_payment_to_an_account_that_was_replaced_is_made_again_to_the_new_one(paying: PaymentDay) -> None:
+    netting = instructed(paying, ("provider-1", 10_000_000), ("buyer-1", 2_000_000))
+    paying.account("provider-1", iban="IE29AIBK93115212345678")
+    first = bytes(paying.export(netting).content).decode()
+    assert states(netting) == {"provider-1": ("returned", "other_account"), "buyer-1": ("exported", "")}
+    assert "provider-1" not in first
+    paying.instruct(netting)
+    second = bytes(paying.export(netting).content).decode()
+    assert "<IBAN>IE29AIBK93115212345678</IBAN>" in second
+    assert IBANS["provider-1"] not in first + second
     assert findings(audit()) == {}
