@@ -157,6 +157,7 @@ _EVERYTHING = {
         _table("Accounts to be paid at", "account_balance", "settlement_payoutaccount"),
         _table("Payment files", "file_export", "settlement_paymentfile"),
         _table("Confirmations", "fact_check", "settlement_confirmationimport"),
+        _table("Returns", "assignment_return", "settlement_paymentreturn"),
         _table("Invoice rows", "request_quote", "settlement_invoicerow"),
     ],
     "Ledger": [

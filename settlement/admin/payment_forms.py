@@ -126,7 +126,10 @@ class CancelPaymentForm(ReasonForm):
 
 class ImportConfirmationForm(CommandForm):
     title = "Take in a bank's file"
-    intro = "A camt.054, a pain.002 or a CSV. Each item counts by itself and once; the same file again changes nothing."
+    intro = (
+        "A camt.054, a pain.002 or a CSV. Each item counts by itself and once; the same file again changes nothing. "
+        "Returns of payments that were confirmed wait for another operator, who did not export them either."
+    )
     submit = "Take it in"
 
     file = file_field("File")
@@ -134,7 +137,9 @@ class ImportConfirmationForm(CommandForm):
     def act(self) -> Done:
         content = self.cleaned_data["file"].read()
         imported = import_confirmation(content, actor=self.access.actor, now=self.now)
-        told = f"{imported.confirmed} confirmed, {imported.returned} returned."
+        asked = imported.returns.count()
+        waiting = f" {asked} returns of paid payments wait for another operator." if asked else ""
+        told = f"{imported.confirmed} confirmed, {imported.returned} returned.{waiting}"
         return Done(told, reverse("confirmation", args=(imported.pk,)))
 
 

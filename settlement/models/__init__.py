@@ -46,6 +46,7 @@ from settlement.models.payments import (
     NettingSet,
     PaymentFile,
     PaymentInstruction,
+    PaymentReturn,
     PayoutAccount,
     Withheld,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "PartyNotice",
     "PaymentFile",
     "PaymentInstruction",
+    "PaymentReturn",
     "PayoutAccount",
     "PendingRollup",
     "PositionSettlement",

@@ -195,6 +195,43 @@ class ConfirmationImport(models.Model):
         return f"{self.imported_at}: {self.confirmed} confirmed, {self.returned} returned"
 
 
+class PaymentReturn(models.Model):
+    """What a bank's file says came back of a payment that it had confirmed; a second operator credits the party.
+
+    Neither who took the file in nor who exported the payment decides it; see the guard in SQL.
+    """
+
+    instruction = models.ForeignKey(PaymentInstruction, on_delete=models.PROTECT, related_name="returns")
+    confirmation = models.ForeignKey(ConfirmationImport, on_delete=models.PROTECT, related_name="returns")
+    bank_reference = models.CharField(max_length=120, default="", blank=True)
+    reason = models.CharField(max_length=200)
+    state = models.CharField(max_length=12, choices=RequestState, default=RequestState.REQUESTED)
+    requested_by = models.CharField(max_length=80)
+    requested_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=80, default="", blank=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="payment_return_once", fields=["instruction"], condition=~Q(state=RequestState.REFUSED)
+            ),
+            models.CheckConstraint(
+                name="payment_return_decided_by_another",
+                condition=Q(state="requested", decided_by="", decided_at__isnull=True)
+                | (
+                    Q(state__in=["confirmed", "refused"])
+                    & ~Q(decided_by="")
+                    & ~Q(decided_by=F("requested_by"))
+                    & Q(decided_at__isnull=False)
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instruction_id}: {self.state}"
+
+
 class InvoiceRow(models.Model):
     """What a supplier invoices a recipient for a period, in minor units of the currency. Append-only.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger.chart import AccountKey, Role
 from ledger.restrictions import AccountUse, register_account_use
-from settlement.models import InstructionState, PaymentInstruction
+from settlement.models import InstructionState, PaymentInstruction, RequestState
 from settlement.payments.pots import CAPITAL
 
 
@@ -15,12 +15,13 @@ def _waterfall(key: AccountKey) -> str:
 
 def _returns(key: AccountKey) -> str:
     """What a bank still has may come back; what it has paid comes back within days, if at all."""
-    sent = PaymentInstruction.objects.filter(
-        party_id=key.party_id,
-        netting__currency_id=key.asset_id,
-        state__in=[InstructionState.CREATED, InstructionState.EXPORTED],
-    )
-    return "a payment to its owner is on its way" if key.role is Role.CASH and sent.exists() else ""
+    if key.role is not Role.CASH:
+        return ""
+    own = PaymentInstruction.objects.filter(party_id=key.party_id, netting__currency_id=key.asset_id)
+    if own.filter(state__in=[InstructionState.CREATED, InstructionState.EXPORTED]).exists():
+        return "a payment to its owner is on its way"
+    waiting = own.filter(returns__state=RequestState.REQUESTED)
+    return "a payment to its owner came back and waits to be accepted" if waiting.exists() else ""
 
 
 def register() -> None:

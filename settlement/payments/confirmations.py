@@ -16,7 +16,7 @@ from ledger.errors import AccountClosed, DomainError
 from ledger.models import ActionLog
 from ledger.money import parse_micros
 from ledger.texts import is_storable
-from settlement.models import ConfirmationImport, InstructionState, PaymentInstruction
+from settlement.models import ConfirmationImport, InstructionState, PaymentInstruction, PaymentReturn, RequestState
 from settlement.payments.advice import Advice, Told
 from settlement.payments.bank_xml import read_bank_xml
 from settlement.payments.errors import InstructionNotFound, InvalidConfirmation, WrongInstructionState
@@ -27,13 +27,16 @@ from settlement.payments.payment_csv import read_confirmation_csv
 MAX_BYTES = 5_000_000
 MAX_ITEMS = 5_000  # posted in one transaction
 MAX_BANK_REFERENCE = 120
+NO_REASON = "no reason given"
 ACTION = "import_confirmation"
+RETURN_REQUESTED = "return_requested"
 _REFUSALS = {error.code: error for error in (InstructionNotFound, WrongInstructionState)}
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What became of one thing that the file says. `code` is `confirmed`, `returned`, `pending` or a refusal's."""
+    """What became of one thing that the file says. `code` is `confirmed`, `returned`, `return_requested`, `pending` or
+    a refusal's."""
 
     end_to_end_id: str
     code: str
@@ -41,17 +44,18 @@ class ItemResult:
 
     @property
     def changed(self) -> bool:
-        return self.code in (Told.CONFIRMED, Told.RETURNED)
+        return self.code in (Told.CONFIRMED, Told.RETURNED, RETURN_REQUESTED)
 
 
 @transaction.atomic
 def import_confirmation(content: bytes, *, actor: str, now: datetime) -> ConfirmationImport:
     """Take a bank's file: camt.054 or pain.002, or CSV. The same file again gives the first import.
 
-    An item that names no payment of ours, another amount, or a payment that is not where the item wants it, is refused
-    and changes nothing; the others count. `results_of` tells all. A file without any item that counts is refused as
-    a whole and may come again: `InvalidConfirmation`, or the refusal itself (`InstructionNotFound`,
-    `WrongInstructionState`) when all its items fail by it.
+    A return of a payment that was confirmed waits for another person (`accept_return`): it would credit the party with
+    money that had left. An item that names no payment of ours, another amount, or a payment that is not where the item
+    wants it, is refused and changes nothing; the others count. `results_of` tells all. A file without any item that
+    counts is refused as a whole and may come again: `InvalidConfirmation`, or the refusal itself
+    (`InstructionNotFound`, `WrongInstructionState`) when all its items fail by it.
     """
     if len(content) > MAX_BYTES:
         raise InvalidConfirmation(f"A confirmation has at most {MAX_BYTES} bytes.", maximum_bytes=MAX_BYTES)
@@ -75,6 +79,7 @@ def import_confirmation(content: bytes, *, actor: str, now: datetime) -> Confirm
         imported_at=now,
         imported_by=actor,
     )
+    payments.ask_for_returns(imported)
     record_action(
         actor=actor,
         action=ACTION,
@@ -121,6 +126,9 @@ class _Payments:
         cash = {name: payment_of(row).cash for name, row in self._known.items()}
         accounts = journal.load_accounts(cash.values())
         self._closed = {name for name, key in cash.items() if key in accounts and accounts[key].closed}
+        asked = PaymentReturn.objects.filter(instruction__in=list(self._known.values()), state=RequestState.REQUESTED)
+        self._asked = set(asked.values_list("instruction__end_to_end_id", flat=True))
+        self._returns: list[Advice] = []
         self._waiting: dict[str, tuple[Advice, TransactionDraft]] = {}
 
     def take(self, advice: Advice) -> ItemResult:
@@ -130,6 +138,9 @@ class _Payments:
             self.post()
         shown = (name or advice.message_id)[:80].replace("\0", "")
         try:
+            if advice.told is Told.RETURNED and self._is_paid(advice):
+                self._ask(advice)
+                return ItemResult(shown, RETURN_REQUESTED, "It was paid: another operator accepts its return.")
             if advice.told is not Told.PENDING:
                 self._waiting[name] = (advice, self._draft(advice))
         except DomainError as refusal:
@@ -152,18 +163,42 @@ class _Payments:
         _check_amount(advice, instruction)
         if advice.end_to_end_id in self._closed:
             raise AccountClosed(f"The cash account of {instruction.end_to_end_id} is closed.")
-        payment, paid = payment_of(instruction), instruction.paid_transaction_id
-        if advice.told is Told.CONFIRMED:
-            if instruction.state == InstructionState.EXPORTED:
-                return payment.pay(self.now)
-        elif instruction.state == InstructionState.EXPORTED:
-            return payment.release(self.now)
-        elif instruction.state == InstructionState.CONFIRMED and paid is not None:
-            return payment.take_back(paid, self.now)
+        if instruction.state == InstructionState.EXPORTED:
+            payment = payment_of(instruction)
+            return payment.pay(self.now) if advice.told is Told.CONFIRMED else payment.release(self.now)
         raise WrongInstructionState(
             f"Payment {instruction.end_to_end_id} is {instruction.state} and cannot be {advice.told}: a payment is "
             "exported, then confirmed or returned, each once.",
             state=instruction.state,
+        )
+
+    def _is_paid(self, advice: Advice) -> bool:
+        instruction = self._known.get(advice.end_to_end_id)
+        return instruction is not None and instruction.state == InstructionState.CONFIRMED
+
+    def _ask(self, advice: Advice) -> None:
+        instruction = self._known[advice.end_to_end_id]
+        _check_amount(advice, instruction)
+        if advice.end_to_end_id in self._asked:
+            raise WrongInstructionState(
+                f"The return of payment {instruction.end_to_end_id} waits for another operator already.",
+                state=instruction.state,
+            )
+        self._asked.add(advice.end_to_end_id)
+        self._returns.append(advice)
+
+    def ask_for_returns(self, imported: ConfirmationImport) -> None:
+        """Write down the returns that another person has to accept."""
+        PaymentReturn.objects.bulk_create(
+            PaymentReturn(
+                instruction=self._known[advice.end_to_end_id],
+                confirmation=imported,
+                bank_reference=_text(advice.bank_reference, MAX_BANK_REFERENCE),
+                reason=_text(advice.reason, MAX_RETURN_REASON) or NO_REASON,
+                requested_by=self.actor,
+                requested_at=self.now,
+            )
+            for advice in self._returns
         )
 
     def _move(self, instruction: PaymentInstruction, advice: Advice, transaction_id: int) -> None:
@@ -172,7 +207,7 @@ class _Payments:
             instruction.bank_reference = _text(advice.bank_reference, MAX_BANK_REFERENCE)
         else:
             instruction.state, instruction.returned_transaction_id = InstructionState.RETURNED, transaction_id
-            instruction.return_reason = _text(advice.reason, MAX_RETURN_REASON) or "no reason given"
+            instruction.return_reason = _text(advice.reason, MAX_RETURN_REASON) or NO_REASON
         instruction.changed_at, instruction.changed_by = self.now, self.actor
         instruction.save(
             update_fields=[

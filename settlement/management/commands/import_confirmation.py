@@ -34,3 +34,5 @@ class Command(BaseCommand):
         for result in results_of(imported):
             self.stdout.write(f"{result.end_to_end_id} {result.code} {result.message}".rstrip())
         self.stdout.write(f"import {imported.pk}: {imported.confirmed} confirmed, {imported.returned} returned")
+        if asked := imported.returns.count():
+            self.stdout.write(f"{asked} returns of paid payments wait for another operator")

@@ -8,12 +8,19 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from ledger.chart import Role
-from ledger.models import Account, ActionLog, Asset
-from settlement.models import ConfirmationImport, NettingSet, PaymentFile, PaymentInstruction, PayoutAccount
+from ledger.models import Account, ActionLog, Asset, MembershipRole
+from settlement.models import (
+    ConfirmationImport,
+    NettingSet,
+    PaymentFile,
+    PaymentInstruction,
+    PaymentReturn,
+    PayoutAccount,
+)
 from settlement.payments.invoicing import invoice_rows
 from settlement.payments.pots import open_pots
 from tests.integration.admin.conftest import Site
-from tests.integration.admin.people import Visitor
+from tests.integration.admin.people import Visitor, login
 from tests.integration.settlement.line_rows import insert_line, published_run
 from tests.integration.settlement.payment_day import IBANS, VALUE_DATE
 from tests.integration.settlement.trading_day import ACTOR, END, NOW, START
@@ -154,3 +161,19 @@ def test_the_waterfall_is_filled_by_two(site: Site) -> None:
     assert "member/buyer-3" in site.auditor.text(where)
     assert site.second_operator.post(decide).status_code == 422  # once
     assert site.provider.get(where).status_code in (302, 403)
+
+
+def test_a_return_of_a_paid_payment_is_accepted_by_a_third_person(site: Site, exported: NettingSet) -> None:
+    payment = PaymentInstruction.objects.get()
+    for side, why in (("DBIT", ""), ("CRDT", "AC04")):
+        content = camt054(entry((payment.end_to_end_id, "5.12"), side=side, returned=why))
+        posted(site.operator, f"{ADMIN}/confirmationimport/add/", file=SimpleUploadedFile("camt.xml", content))
+    accept = f"{ADMIN}/paymentreturn/{PaymentReturn.objects.get().pk}/accept/"
+    for visitor in (site.operator, site.second_operator, site.auditor, site.provider):
+        assert visitor.post(accept).status_code in (302, 403)
+    payment.refresh_from_db()
+    assert payment.state == "confirmed"
+    posted(login("omar", site.day.parties["house"], MembershipRole.OPERATOR), accept)
+    payment.refresh_from_db()
+    assert payment.state == "returned"
+    assert "AC04" in site.provider.text("/payments/")

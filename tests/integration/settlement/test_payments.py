@@ -14,7 +14,7 @@ from ledger.errors import AccountNotEmpty, DomainError, NeedsAnotherPerson
 from ledger.models import Transaction
 from ledger.restrictions import close_account, freeze_account
 from settlement.errors import RequestNotOpen
-from settlement.models import ConfirmationImport, InstructionState, PaymentInstruction, RequestState
+from settlement.models import ConfirmationImport, InstructionState, PaymentInstruction, PaymentReturn, RequestState
 from settlement.payments.accounts import (
     confirm_payout_account,
     current_accounts,
@@ -31,6 +31,7 @@ from settlement.payments.errors import (
 from settlement.payments.export import export_payments
 from settlement.payments.instructions import Unpaid, cancel_instruction, create_instructions
 from settlement.payments.netting_sets import make_netting_set
+from settlement.payments.returns import accept_return
 from tests.audits import audit, findings, found_by, tamper
 from tests.conftest import DatabaseUrls
 from tests.integration.settlement.payment_day import IBANS, VALUE_DATE, PaymentDay
@@ -39,6 +40,7 @@ from tests.two_operators import FIRST, SECOND
 from tests.unit.settlement.bank_files import camt054, entry, pain002
 
 OPENING = 100_000_000
+THIRD = "third operator"  # who neither exports payments nor takes banks' files in
 HEADER = b"end_to_end_id,status,amount,currency,bank_reference,reason\r\n"
 
 
@@ -97,12 +99,15 @@ def test_a_payment_that_is_returned_before_and_one_after_it_was_confirmed(paying
             entry((third, "1.00"), side="CRDT", returned="AC06"),  # paid and come back in one file
         )
     )
-    assert [code for _, code in codes(imported)] == ["confirmed", "confirmed", "returned", "returned"]
-    assert (imported.confirmed, imported.returned) == (2, 2)
-    for code, paid in (("provider-1", 3_000_000), ("provider-2", 0), ("buyer-1", 0)):
+    assert [code for _, code in codes(imported)] == ["confirmed", "confirmed", "returned", "return_requested"]
+    assert (imported.confirmed, imported.returned) == (2, 1)
+    for code, paid in (("provider-1", 3_000_000), ("provider-2", 0), ("buyer-1", 1_000_000)):
         assert books(paying, code) == (OPENING - paid, 0)
     assert findings(audit()) == {}
     take(camt054(entry((first, "3.00"), side="CRDT", returned="AC04")))
+    for asked in PaymentReturn.objects.order_by("id"):
+        accept_return(asked.pk, actor=THIRD, now=NOW)
+    assert books(paying, "buyer-1") == (OPENING, 0)
     assert books(paying, "provider-1") == (OPENING, 0)
     payment = PaymentInstruction.objects.get(end_to_end_id=first)
     assert payment.returned_transaction_id is not None
