@@ -8,6 +8,7 @@ from ledger.audit import Check, Finding, HoldExplanation, Looked, Span, View, re
 from ledger.audit.findings import together
 from ledger.chart import Role
 from ledger.models import PartyKind
+from settlement.disputes.postings import RELEASE as DISPUTE_RELEASE
 from settlement.models import InstructionState
 from settlement.payments.postings import HOLD, PAYOUT, RELEASE, RETURN, SOURCE
 
@@ -24,8 +25,8 @@ PAYMENTS = HoldExplanation(
     ).format(cash=Role.CASH.value, created=InstructionState.CREATED.value, exported=InstructionState.EXPORTED.value),
 )
 
-# A set's figures are those of its parties, and a party's those of its lines. The house has what the lines leave: its
-# own, and what its escrow gave.
+# A set's figures are those of its parties, and a party's those of its lines, but for what came back out of suspense.
+# The house has what the lines leave: its own, and what its escrow gave.
 _UNLIKE_LINES = """
     WITH summed AS (
         SELECT netting_id, party_id, sum(credits) AS credits, sum(debits) AS debits
@@ -33,6 +34,7 @@ _UNLIKE_LINES = """
                        sum(amount_micros) FILTER (WHERE amount_micros > 0) AS credits,
                        -sum(amount_micros) FILTER (WHERE amount_micros < 0) AS debits
                   FROM settlement_nettedrun AS netted JOIN settlement_settlementline AS line USING (run_id)
+                 WHERE line.kind <> %(dispute_release)s
                  GROUP BY netted.netting_id, line.party_id) AS line
          GROUP BY netting_id, party_id
     ), told AS (
@@ -101,11 +103,12 @@ def _netting(view: View, _span: Span) -> Looked:
         "return": RETURN,
         "cash": Role.CASH.value,
     }
+    of_lines = {"house": PartyKind.HOUSE.value, "dispute_release": DISPUTE_RELEASE}
     ((sets,),) = view.rows("SELECT count(*) FROM settlement_nettingset")
     ((payments,),) = view.rows("SELECT count(*) FROM settlement_paymentinstruction")
     return together(
         [
-            view.look(_UNLIKE_LINES, {"house": PartyKind.HOUSE.value}, _tell_party, rows=0),
+            view.look(_UNLIKE_LINES, of_lines, _tell_party, rows=0),
             view.look(_UNLIKE_PARTIES, None, _tell_set, rows=sets),
             view.look(_UNLIKE_POSTINGS, kinds, _tell_payment, rows=payments),
         ]

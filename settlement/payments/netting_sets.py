@@ -11,16 +11,18 @@ from django.db.models import QuerySet
 from ledger.actions import record_action
 from ledger.money import format_micros
 from ledger.selectors.parties import get_currency, get_house_id
+from settlement.disputes.postings import RELEASE
 from settlement.models import NettedParty, NettedRun, NettingSet, RunKind, RunState, SettlementRun
 from settlement.netting import Netting, net
 from settlement.payments.errors import NothingToNet
 from settlement.payments.lock import lock_payments
 
-# Sums by sign come to the same as the lines one by one, and do not grow with their number.
+# Sums by sign come to the same as the lines one by one, and do not grow with their number. What a dispute gives back
+# out of suspense is left out: it went in by no line either.
 _SUMS = """
     SELECT party_id, coalesce(sum(amount_micros) FILTER (WHERE amount_micros > 0), 0)::bigint,
            coalesce(sum(amount_micros) FILTER (WHERE amount_micros < 0), 0)::bigint
-      FROM settlement_settlementline WHERE run_id = ANY(%s) GROUP BY party_id ORDER BY party_id
+      FROM settlement_settlementline WHERE run_id = ANY(%s) AND kind <> %s GROUP BY party_id ORDER BY party_id
 """
 
 
@@ -95,7 +97,7 @@ def net_runs(run_ids: list[int]) -> Netting:
 def _lines(run_ids: list[int]) -> Iterator[tuple[int, int]]:
     escrow = 0
     with connection.cursor() as cursor:
-        cursor.execute(_SUMS, [run_ids])
+        cursor.execute(_SUMS, [run_ids, RELEASE])
         for party_id, received, paid in cursor:
             yield party_id, received
             yield party_id, paid

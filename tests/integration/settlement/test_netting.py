@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connections
 
+from ledger.chart import Role
+from ledger.models import Account, Entry, Transaction
 from settlement.models import NettedParty, NettedRun, NettingSet, RunKind, RunState, SettlementRun
 from settlement.netting import net
 from settlement.payments.errors import NothingToNet
+from settlement.payments.netting_sets import make_netting_set, unnetted_runs
+from settlement.runs.sweep import sweep
 from tests.audits import audit, findings, found_by, tamper
 from tests.conftest import DatabaseUrls
+from tests.integration.settlement.disputed_day import disputed_day
 from tests.integration.settlement.line_rows import insert_line, published_run
 from tests.integration.settlement.payment_day import VALUE_DATE, PaymentDay
-from tests.integration.settlement.trading_day import END, START
+from tests.integration.settlement.trading_day import ACTOR, END, START, TradingDay
 
 
 @pytest.fixture
@@ -103,6 +109,39 @@ def test_random_lines_net_as_the_pure_function_says(paying: PaymentDay) -> None:
     assert {row.party_id: row.net_micros for row in NettedParty.objects.all()} == {
         party.party_id: party.net_micros for party in oracle.parties
     }
+    assert findings(audit("settlement.netting")) == {}
+
+
+def cash_moved(day: TradingDay) -> dict[str, int]:
+    """What settlement moved on every party's cash, by code, in and out of suspense too."""
+    accounts = dict(Account.objects.filter(role=Role.CASH).values_list("id", "party__code"))
+    posted = Transaction.objects.filter(source="settlement").values("id")
+    sums: Counter[str] = Counter()
+    rows = Entry.objects.filter(transaction_id__in=posted, account_id__in=accounts)
+    for account_id, amount in rows.values_list("account_id", "amount"):
+        sums[accounts[account_id]] += amount
+    return {code: micros for code, micros in sums.items() if micros}
+
+
+@pytest.mark.parametrize("decided", [10_000, 100_000])
+def test_a_disputed_day_nets_to_what_moved_on_every_partys_cash(
+    day: TradingDay, database: DatabaseUrls, decided: int
+) -> None:
+    market = disputed_day(day, database)
+    market.decide(market.open(micros=100_000), decided)
+    day.clock.at = market.now
+    for _ in range(2):
+        sweep(market.now, ring=lambda _: None)
+        day.work_off()
+    assert SettlementRun.objects.get(kind=RunKind.DISPUTED_FINAL).state == RunState.PUBLISHED
+    for value_date in sorted({run.value_date for run in unnetted_runs() if run.value_date}):
+        make_netting_set("CNY", value_date, actor=ACTOR, now=day.clock.at)
+    netted: Counter[str] = Counter()
+    for row in NettedParty.objects.select_related("party"):
+        netted[row.party.code] += row.net_micros
+    house = netted.pop("house")
+    assert {code: micros for code, micros in netted.items() if micros} == cash_moved(day)
+    assert house == -sum(netted.values())
     assert findings(audit("settlement.netting")) == {}
 
 
