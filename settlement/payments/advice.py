@@ -19,6 +19,7 @@ class Advice:
     """One thing that a bank says about one payment, or about all payments of a file (`message_id`).
 
     `amount` is the decimal string as told, empty when it should have been told; None where banks need not tell it.
+    `account` is the IBAN whose entry it is, under the same rule; `creditor` the IBAN that was paid, empty if not told.
     """
 
     told: Told
@@ -28,3 +29,5 @@ class Advice:
     currency: str | None = None
     bank_reference: str = ""
     reason: str = ""
+    account: str | None = None
+    creditor: str = ""

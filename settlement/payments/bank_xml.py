@@ -2,11 +2,12 @@
 
 | Message | Says | Means |
 |---|---|---|
-| camt.054 | booked debit entry | paid |
-| camt.054 | booked credit entry that reverses one or tells why it is returned | returned |
+| camt.054 | booked debit | paid |
+| camt.054 | booked credit that reverses one or tells why it is returned | returned |
 | pain.002 | ACSC, ACCC | paid |
 | pain.002 | RJCT of a payment, of a payment information block or of the whole order | returned |
 
+A payment inside an entry of the other side is none of a batch of ours, and counts only if it tells why it is returned.
 Entries of other kinds and other states say nothing that changes a payment. Documents with a DTD, entities or external
 references are refused before they are read.
 """
@@ -46,33 +47,38 @@ def read_bank_xml(content: bytes) -> list[Advice]:
 
 
 def _camt054(root: Element) -> Iterator[Advice]:
-    for entry in _all(root, "BkToCstmrDbtCdtNtfctn", "Ntfctn", "Ntry"):
-        status = _text(entry, "Sts", "Cd") or _text(entry, "Sts")
-        told = _told_by(entry) if status == "BOOK" else Told.PENDING
-        details = _all(entry, "NtryDtls", "TxDtls")
-        for detail in details:
-            amount, currency = _amount(detail) or (_amount(entry) if len(details) == 1 else None) or ("", "")
-            yield Advice(
-                Told.PENDING if told is Told.RETURNED and not _comes_back(entry, detail) else told,
-                end_to_end_id=_text(detail, "Refs", "EndToEndId"),
-                amount=amount,
-                currency=currency,
-                bank_reference=_text(detail, "Refs", "AcctSvcrRef") or _text(entry, "AcctSvcrRef"),
-                reason=_reason(detail, "RtrInf"),
-            )
+    for notification in _all(root, "BkToCstmrDbtCdtNtfctn", "Ntfctn"):
+        account = _iban(notification, "Acct")
+        for entry in _all(notification, "Ntry"):
+            booked = (_text(entry, "Sts", "Cd") or _text(entry, "Sts")) == "BOOK"
+            details = _all(entry, "NtryDtls", "TxDtls")
+            for detail in details:
+                amount, currency = _amount(detail) or (_amount(entry) if len(details) == 1 else None) or ("", "")
+                yield Advice(
+                    _told_by(entry, detail) if booked else Told.PENDING,
+                    end_to_end_id=_text(detail, "Refs", "EndToEndId"),
+                    amount=amount,
+                    currency=currency,
+                    bank_reference=_text(detail, "Refs", "AcctSvcrRef") or _text(entry, "AcctSvcrRef"),
+                    reason=_reason(detail, "RtrInf"),
+                    account=account,
+                    creditor=_iban(detail, "RltdPties", "CdtrAcct"),
+                )
 
 
-def _told_by(entry: Element) -> Told:
-    """A debit that is itself a reversal gives back what came in, which is no payment of ours."""
-    debit, reversal = _text(entry, "CdtDbtInd") == "DBIT", _text(entry, "RvslInd") == "true"
-    if debit:
-        return Told.PENDING if reversal else Told.CONFIRMED
-    return Told.RETURNED
+def _told_by(entry: Element, detail: Element) -> Told:
+    """What a booked payment of an entry is; the side of its own counts before the entry's.
 
-
-def _comes_back(entry: Element, detail: Element) -> bool:
-    """Whether money that came in is a payment of ours that came back, and not money of somebody else's."""
-    return _text(entry, "RvslInd") == "true" or bool(_all(detail, "RtrInf"))
+    A debit that is itself a reversal gives back what came in, which is no payment of ours; and money that comes in is
+    one of ours only if it reverses the booking or tells why it is returned.
+    """
+    reversal = _text(entry, "RvslInd") in ("true", "1")
+    of_entry = _text(entry, "CdtDbtInd")
+    side = _text(detail, "CdtDbtInd") or of_entry
+    if side == "DBIT":
+        return Told.PENDING if reversal or side != of_entry else Told.CONFIRMED
+    comes_back = bool(_all(detail, "RtrInf")) or (reversal and side == of_entry)
+    return Told.RETURNED if side == "CRDT" and comes_back else Told.PENDING
 
 
 def _pain002(root: Element) -> Iterator[Advice]:
@@ -98,6 +104,7 @@ def _pain002(root: Element) -> Iterator[Advice]:
                 currency=currency,
                 bank_reference=_text(payment, "AcctSvcrRef"),
                 reason=_reason(payment, "StsRsnInf"),
+                creditor=_iban(payment, "OrgnlTxRef", "CdtrAcct"),
             )
 
 
@@ -108,6 +115,11 @@ def _amount(element: Element, *path: str) -> tuple[str, str] | None:
             if found.get("Ccy"):
                 return (found.text or "").strip(), found.get("Ccy", "")
     return None
+
+
+def _iban(element: Element, *path: str) -> str:
+    """An account, written in whichever groups."""
+    return _text(element, *path, "Id", "IBAN").replace(" ", "").upper()
 
 
 def _reason(element: Element, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -15,8 +16,16 @@ from ledger.drafts import TransactionDraft
 from ledger.errors import AccountClosed, DomainError
 from ledger.models import ActionLog
 from ledger.money import parse_micros
+from ledger.selectors.parties import get_house_id
 from ledger.texts import is_storable
-from settlement.models import ConfirmationImport, InstructionState, PaymentInstruction, PaymentReturn, RequestState
+from settlement.models import (
+    ConfirmationImport,
+    InstructionState,
+    PaymentInstruction,
+    PaymentReturn,
+    PayoutAccount,
+    RequestState,
+)
 from settlement.payments.advice import Advice, Told
 from settlement.payments.bank_xml import read_bank_xml
 from settlement.payments.errors import InstructionNotFound, InvalidConfirmation, WrongInstructionState
@@ -121,10 +130,13 @@ class _Payments:
     def __init__(self, advices: Sequence[Advice], *, actor: str, now: datetime) -> None:
         self.actor, self.now = actor, now
         names = [advice.end_to_end_id for advice in advices if is_storable(advice.end_to_end_id)]
-        rows = PaymentInstruction.objects.select_for_update(of=("self",)).select_related("netting__currency")
+        rows = PaymentInstruction.objects.select_for_update(of=("self",)).select_related(
+            "netting__currency", "payout_account"
+        )
         self._known = {row.end_to_end_id: row for row in rows.filter(end_to_end_id__in=names).order_by("id")}
         cash = {name: payment_of(row).cash for name, row in self._known.items()}
         accounts = journal.load_accounts(cash.values())
+        self._house = _house_accounts()
         self._closed = {name for name, key in cash.items() if key in accounts and accounts[key].closed}
         asked = PaymentReturn.objects.filter(instruction__in=list(self._known.values()), state=RequestState.REQUESTED)
         self._asked = set(asked.values_list("instruction__end_to_end_id", flat=True))
@@ -160,7 +172,7 @@ class _Payments:
         instruction = self._known.get(advice.end_to_end_id)
         if instruction is None:
             raise InstructionNotFound("No payment of ours has this end-to-end id.")
-        _check_amount(advice, instruction)
+        self._check_fits(advice, instruction)
         if advice.end_to_end_id in self._closed:
             raise AccountClosed(f"The cash account of {instruction.end_to_end_id} is closed.")
         if instruction.state == InstructionState.EXPORTED:
@@ -172,13 +184,28 @@ class _Payments:
             state=instruction.state,
         )
 
+    def _check_fits(self, advice: Advice, instruction: PaymentInstruction) -> None:
+        """Whether a bank tells of what was sent: the amount, out of an account of the house, to the party's.
+
+        A pain.002 need not tell any of it, and no message tells whom it paid unless it wants to.
+        """
+        name, currency = instruction.end_to_end_id, instruction.netting.currency
+        if advice.amount is not None and (
+            parse_micros(advice.amount) != instruction.micros or advice.currency != currency.code
+        ):
+            raise InvalidConfirmation(f"Another amount was sent for {name}.")
+        if advice.account is not None and advice.account not in self._house[currency.pk]:
+            raise InvalidConfirmation(f"Payment {name} went out of an account of the house, not out of this one.")
+        if advice.told is Told.CONFIRMED and advice.creditor not in ("", instruction.payout_account.iban):
+            raise InvalidConfirmation(f"Payment {name} was sent to another account.")
+
     def _is_paid(self, advice: Advice) -> bool:
         instruction = self._known.get(advice.end_to_end_id)
         return instruction is not None and instruction.state == InstructionState.CONFIRMED
 
     def _ask(self, advice: Advice) -> None:
         instruction = self._known[advice.end_to_end_id]
-        _check_amount(advice, instruction)
+        self._check_fits(advice, instruction)
         if advice.end_to_end_id in self._asked:
             raise WrongInstructionState(
                 f"The return of payment {instruction.end_to_end_id} waits for another operator already.",
@@ -231,13 +258,13 @@ def _each_payment(advices: Sequence[Advice]) -> list[Advice]:
     return said
 
 
-def _check_amount(advice: Advice, instruction: PaymentInstruction) -> None:
-    """A bank that tells an amount tells the one that was sent; a pain.002 need not tell any."""
-    if advice.amount is None:
-        return
-    currency = instruction.netting.currency.code
-    if parse_micros(advice.amount) != instruction.micros or advice.currency != currency:
-        raise InvalidConfirmation(f"Another amount was sent for {instruction.end_to_end_id}.")
+def _house_accounts() -> dict[int, set[str]]:
+    """The IBANs of the house by currency, also those of before: a payment may have gone out of one."""
+    found: dict[int, set[str]] = defaultdict(set)
+    own = PayoutAccount.objects.filter(party_id=get_house_id(), state=RequestState.CONFIRMED)
+    for currency_id, iban in own.values_list("currency_id", "iban"):
+        found[currency_id].add(iban)
+    return found
 
 
 def _text(text: str, longest: int) -> str:

@@ -80,7 +80,8 @@ def test_a_payment_from_the_netting_to_the_bank(paying: PaymentDay) -> None:
     assert bytes(paying.export(netting).content) == bytes(file.content)
     assert findings(audit()) == {}
 
-    imported = take(camt054(entry((payment.end_to_end_id, "5.12"))))
+    grouped = "GB82 WEST 1234 5698 7654 32"  # as people write it
+    imported = take(camt054(entry((payment.end_to_end_id, "5.12"), creditor=grouped)))
     assert codes(imported) == [(payment.end_to_end_id, "confirmed")]
     payment.refresh_from_db()
     assert (payment.state, payment.bank_reference) == ("confirmed", f"B-{payment.end_to_end_id}")
@@ -227,6 +228,12 @@ def test_forged_confirmations_move_nothing(paying: PaymentDay) -> None:
         (camt054(entry((name, "3,00"))), InvalidConfirmation),
         (camt054(entry((name, "3.00"), currency="EUR")), InvalidConfirmation),
         (camt054(entry((name, "3.00"), status="PDNG")), InvalidConfirmation),
+        (camt054(entry((name, "3.00")), account="FR7630006000011234567890189"), InvalidConfirmation),  # of a stranger
+        (camt054(entry((name, "3.00")), account=IBANS["provider-1"]), InvalidConfirmation),
+        (camt054(entry((name, "3.00")), account=""), InvalidConfirmation),
+        (camt054(entry((name, "3.00"), creditor=IBANS["provider-2"])), InvalidConfirmation),
+        (camt054(entry((name, "3.00"), reversal="1")), InvalidConfirmation),
+        (camt054(entry((name, "3.00"), side_of_payment="CRDT")), InvalidConfirmation),
         (camt054(entry((name.lower(), "3.00"))), InstructionNotFound),
         (HEADER + name.encode() + b",confirmed,,CNY,,\r\n", InvalidConfirmation),
         (HEADER + name.encode() + b"\0,confirmed,3.00,CNY,,\r\n", DomainError),

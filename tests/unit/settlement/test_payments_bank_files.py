@@ -10,7 +10,7 @@ from settlement.payments.advice import Advice, Told
 from settlement.payments.bank_xml import read_bank_xml
 from settlement.payments.confirmations import MAX_ITEMS, read_advices
 from settlement.payments.errors import InvalidConfirmation
-from tests.unit.settlement.bank_files import camt054, entry, pain002
+from tests.unit.settlement.bank_files import OUR_ACCOUNT, camt054, entry, pain002
 
 HEADER = b"end_to_end_id,status,amount,currency,bank_reference,reason\r\n"
 
@@ -21,8 +21,8 @@ def told(content: bytes) -> list[tuple[str, Told]]:
 
 def test_a_booked_debit_confirms_each_payment_of_the_entry() -> None:
     assert read_bank_xml(camt054(entry(("A", "1.50"), ("B", "2.00")))) == [
-        Advice(Told.CONFIRMED, "A", amount="1.50", currency="CNY", bank_reference="B-A"),
-        Advice(Told.CONFIRMED, "B", amount="2.00", currency="CNY", bank_reference="B-B"),
+        Advice(Told.CONFIRMED, "A", amount="1.50", currency="CNY", bank_reference="B-A", account=OUR_ACCOUNT),
+        Advice(Told.CONFIRMED, "B", amount="2.00", currency="CNY", bank_reference="B-B", account=OUR_ACCOUNT),
     ]
 
 
@@ -36,6 +36,14 @@ def test_a_booked_debit_confirms_each_payment_of_the_entry() -> None:
         (entry(("A", "1"), side="CRDT", reversal="true"), Told.RETURNED),
         (entry(("A", "1"), side="DBIT", reversal="true"), Told.PENDING),
         (entry(("A", "1"), side="CRDT", returned="AC04", status="PDNG"), Told.PENDING),
+        (entry(("A", "1"), side="CRDT", reversal="1"), Told.RETURNED),
+        (entry(("A", "1"), side="DBIT", reversal="1"), Told.PENDING),
+        (entry(("A", "1"), side="DBIT", side_of_payment="CRDT"), Told.PENDING),  # in a batch of somebody else's
+        (entry(("A", "1"), side="DBIT", side_of_payment="CRDT", reversal="true"), Told.PENDING),
+        (entry(("A", "1"), side="DBIT", side_of_payment="CRDT", returned="AC04"), Told.RETURNED),
+        (entry(("A", "1"), side="CRDT", side_of_payment="DBIT"), Told.PENDING),
+        (entry(("A", "1"), side="DBIT", side_of_payment="DBIT"), Told.CONFIRMED),
+        (entry(("A", "1"), side=""), Told.PENDING),
     ],
 )
 def test_only_what_is_booked_says_something(about: str, expected: Told) -> None:
@@ -54,7 +62,7 @@ def test_older_versions_put_status_and_amount_elsewhere() -> None:
     )
     namespace = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.02"
     assert read_bank_xml(camt054(old, namespace=namespace)) == [
-        Advice(Told.CONFIRMED, "A", amount="7.00", currency="CNY", bank_reference="X")
+        Advice(Told.CONFIRMED, "A", amount="7.00", currency="CNY", bank_reference="X", account=OUR_ACCOUNT)
     ]
     two = old.replace("</NtryDtls>", "<TxDtls><Refs><EndToEndId>B</EndToEndId></Refs></TxDtls></NtryDtls>")
     assert [advice.amount for advice in read_bank_xml(camt054(two, namespace=namespace))] == ["", ""]
