@@ -77,5 +77,5 @@ def _check_span(starts_at: datetime, ends_at: datetime) -> None:
     for field, at in (("starts_at", starts_at), ("ends_at", ends_at)):
         if at.second or at.microsecond:
             raise InvalidPeriod("Force majeure is told in whole UTC minutes.", field=field)
-    if not starts_at < ends_at <= starts_at + LONGEST:
+    if not timedelta(0) < ends_at - starts_at <= LONGEST:
         raise InvalidPeriod(f"It ends after it starts, and within {LONGEST.days} days.", field="ends_at")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -125,6 +125,10 @@ def test_a_request_for_force_majeure_is_checked(day: TradingDay) -> None:
         assert refused.value.fields["field"] == field
     with pytest.raises(InvalidPeriod):
         request_force_majeure(replace(good, ends_at=START + timedelta(days=367)), actor=FIRST, now=NOW)
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)  # no date is after it
+    with pytest.raises(InvalidPeriod):
+        request_force_majeure(replace(good, starts_at=first, ends_at=last), actor=FIRST, now=NOW)
+    request_force_majeure(replace(good, starts_at=last - timedelta(days=9), ends_at=last), actor=FIRST, now=NOW)
     with pytest.raises(ReasonMissing):
         request_force_majeure(replace(good, reason=" "), actor=FIRST, now=NOW)
     with pytest.raises(InvalidText):
@@ -133,4 +137,4 @@ def test_a_request_for_force_majeure_is_checked(day: TradingDay) -> None:
         request_force_majeure(replace(good, provider_id=day.parties["buyer-1"].pk), actor=FIRST, now=NOW)
     with pytest.raises(UnknownProduct):
         request_force_majeure(replace(good, product_code="NO-SUCH"), actor=FIRST, now=NOW)
-    assert not ForceMajeure.objects.exists()
+    assert ForceMajeure.objects.count() == 1
