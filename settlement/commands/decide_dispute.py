@@ -23,7 +23,7 @@ def decide_dispute(dispute_id: int, decided_micros: int | None, text: str, *, ac
 
     With 0 the dispute is rejected and the suspended amount goes back at once; with more it is upheld, and its
     disputed-final run settles it. Raises `ReasonMissing`, `InvalidText`, `DisputeNotFound`, `AlreadyDecided`,
-    `WrongDisputeState` and `NeedsAnotherPerson`.
+    `WrongDisputeState`, and `NeedsAnotherPerson` for who proposed it and who opened the dispute.
     """
     said = checked_text(text, "A decision")
     dispute = _lock_proposed(dispute_id, actor)
@@ -81,5 +81,6 @@ def _lock_proposed(dispute_id: int, actor: str) -> Dispute:
             f"Dispute {dispute.pk} is {dispute.state} already.", dispute=str(dispute.pk), state=str(dispute.state)
         )
     require_state(dispute, DisputeState.PROPOSED)
-    check_another_person(actor, dispute.proposed_by, asked_for="this decision", dispute=str(dispute.pk))
+    for other, act in ((dispute.proposed_by, "this decision"), (dispute.opened_by, "this dispute")):
+        check_another_person(actor, other, asked_for=act, dispute=str(dispute.pk))
     return dispute

@@ -423,6 +423,18 @@ def test_two_people_decide_and_only_on_the_figure_that_both_saw(market: Disputed
     ]
 
 
+def test_who_opened_a_dispute_neither_proposes_nor_decides_it(market: DisputedDay) -> None:
+    dispute = market.open(micros=HALF, actor=ONE)
+    for actor in (ONE, ONE.upper()):
+        with pytest.raises(NeedsAnotherPerson):
+            propose_dispute(dispute.pk, HALF, "Mine.", actor=actor, now=market.now)
+    propose_dispute(dispute.pk, HALF, "Theirs.", actor=TWO, now=market.now)
+    for figure in (HALF, None):
+        with pytest.raises(NeedsAnotherPerson):
+            decide_dispute(dispute.pk, figure, "Mine.", actor=ONE, now=market.now)
+    assert decide_dispute(dispute.pk, HALF, "Yes.", actor="a third", now=market.now).state == DisputeState.UPHELD
+
+
 def test_everybody_concerned_is_told_once(market: DisputedDay) -> None:
     auditor = register_party("auditor", "Auditor", PartyKind.AUDITOR, actor=ACTOR, now=NOW)
     dispute = market.open(micros=HALF)
