@@ -99,5 +99,20 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="InvoicedRun",
+            fields=[
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=models.PROTECT,
+                        primary_key=True,
+                        serialize=False,
+                        to="settlement.settlementrun",
+                    ),
+                ),
+                ("invoiced_at", models.DateTimeField()),
+            ],
+        ),
         run_sql_file(SQL_FOLDER, "0008_payments_held"),
     ]

@@ -40,6 +40,7 @@ from settlement.models.metering_usage import (
 from settlement.models.payments import (
     ConfirmationImport,
     InstructionState,
+    InvoicedRun,
     InvoiceRow,
     NettedParty,
     NettedRun,
@@ -98,6 +99,7 @@ __all__ = [
     "FrozenInput",
     "InstructionState",
     "InvoiceRow",
+    "InvoicedRun",
     "JobState",
     "JobStep",
     "MakeUpCredit",

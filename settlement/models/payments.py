@@ -232,6 +232,16 @@ class PaymentReturn(models.Model):
         return f"{self.instruction_id}: {self.state}"
 
 
+class InvoicedRun(models.Model):
+    """A run whose invoice rows are written, also when there were none to write. Append-only."""
+
+    run = models.OneToOneField("settlement.SettlementRun", on_delete=models.PROTECT, primary_key=True)
+    invoiced_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.run_id)
+
+
 class InvoiceRow(models.Model):
     """What a supplier invoices a recipient for a period, in minor units of the currency. Append-only.
 

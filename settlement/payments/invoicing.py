@@ -17,7 +17,7 @@ from ledger.selectors.parties import get_house_id
 from settlement.invoices import Change, InvoiceFigures, InvoiceKey, InvoiceLine, SideOfLine, changes, group_lines
 from settlement.market import load_contracts
 from settlement.minor_units import format_minor
-from settlement.models import InvoiceRow, RunContract, RunKind, RunState, SettlementRun
+from settlement.models import InvoicedRun, InvoiceRow, RunContract, RunKind, RunState, SettlementRun
 from settlement.payments.lock import lock_payments
 from settlement.runs.errors import RunNotPublished
 
@@ -42,7 +42,8 @@ COLUMNS = (
 def invoice_rows(run_id: int, *, now: datetime) -> list[InvoiceRow]:
     """Write the invoice rows of a published run, once: what its period comes to by now, less what stands already.
 
-    A row is reversed and stated anew when its figures changed. A repeat returns the rows of the first time. Raises
+    A row is reversed and stated anew when its figures changed. A repeat returns the rows of the first time,
+    also if there were none. Raises
     `NotFound`, and `RunNotPublished` for a run that is not published or posts nothing.
     """
     run = SettlementRun.objects.select_related("currency", "product").filter(pk=run_id).first()
@@ -51,9 +52,9 @@ def invoice_rows(run_id: int, *, now: datetime) -> list[InvoiceRow]:
     if run.state != RunState.PUBLISHED or run.kind == RunKind.INDICATIVE:
         raise RunNotPublished(f"Run {run_id} is {run.kind} and {run.state}; invoices follow published runs that post.")
     lock_payments()
-    written = list(_rows_of(run))
-    if written:
-        return written
+    if InvoicedRun.objects.filter(run=run).exists():
+        return list(_rows_of(run))
+    InvoicedRun.objects.create(run=run, invoiced_at=now)
     standing = _standing(run)
     figures = {key: InvoiceFigures(row.gross_minor, row.net_minor, row.tax_minor) for key, row in standing.items()}
     gross = group_lines(_lines(_runs_of_period(run)), house_id=get_house_id())

@@ -39,4 +39,7 @@ ALTER TABLE settlement_paymentreturn ENABLE ALWAYS TRIGGER rows_stay;
 
 REVOKE UPDATE, DELETE, TRUNCATE ON settlement_paymentreturn FROM tokenbourse_app;
 GRANT UPDATE (state, decided_by, decided_at) ON settlement_paymentreturn TO tokenbourse_app;
+INSERT INTO settlement_invoicedrun (run_id, invoiced_at)
+SELECT run_id, min(created_at) FROM settlement_invoicerow GROUP BY run_id;
+SELECT make_append_only('settlement_invoicedrun');
 GRANT UPDATE (withheld) ON settlement_paymentinstruction TO tokenbourse_app;

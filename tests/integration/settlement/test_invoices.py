@@ -86,6 +86,15 @@ def test_a_later_run_reverses_what_it_changes_and_leaves_the_rest(paying: Paymen
     assert shown(invoice_rows(again.pk, now=NOW)) == [("provider-1", "buyer-1", -3209, -193, -3402)]  # nothing is left
 
 
+def test_a_run_without_rows_stays_without_rows_when_a_later_one_changes_something(paying: PaymentDay) -> None:
+    initial = paying.run()
+    assert invoice_rows(initial.pk, now=NOW) == []
+    final = published_run("CNY", START, END, RunKind.FINAL)
+    lines_of_a_position(paying, final, factor=100)
+    assert invoice_rows(initial.pk, now=NOW) == []
+    assert [row.run_id for row in invoice_rows(final.pk, now=NOW)] == [final.pk] * 3
+
+
 def test_only_published_runs_that_post_are_invoiced(paying: PaymentDay) -> None:
     indicative = published_run("CNY", START, END, RunKind.INDICATIVE)
     stating = SettlementRun.objects.create(
