@@ -7,18 +7,19 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 
 from exchange.models import Contract
 from ledger.actions import record_action
 from ledger.errors import ReasonMissing
 from ledger.models import Party
 from ledger.money import format_micros
-from settlement.disputes.entries import add_entry, checked_text
+from settlement.disputes.entries import PENDING, add_entry, checked_text
 from settlement.disputes.errors import DisputeExists, LineNotDisputable
 from settlement.disputes.evidence import EvidenceFile, NamedRecord, check_files, find_records, keep_files
-from settlement.disputes.lines import find_line
+from settlement.disputes.lines import bought_micros, find_line
 from settlement.disputes.notices import tell_of_dispute
-from settlement.disputes.rules import DECISION_TIME, DisputedLine, check_amount, check_deadline
+from settlement.disputes.rules import DECISION_TIME, DisputedLine, check_amount, check_deadline, check_position
 from settlement.disputes.suspending import suspend
 from settlement.models import (
     Dispute,
@@ -55,7 +56,8 @@ def open_dispute(
 
     `amount_micros`: how much more the party should have; at most the line. Raises, in this order, `ReasonMissing`,
     `InvalidText`, `NotFound`, `LineNotDisputable`, `RunNotPublished`, `DisputeTooLate`, `InvalidAmount`,
-    `EvidenceTooLarge`, `EvidenceMismatch` and `DisputeExists`.
+    `DisputeExists`,
+    `DisputesExceedPosition`, `EvidenceTooLarge` and `EvidenceMismatch`.
     """
     said = checked_text(text, "A dispute")
     if reason not in DisputeReason.values:
@@ -67,6 +69,7 @@ def open_dispute(
     line = find_line(statement, line_number)
     check_amount(amount_micros, line, minimum_micros=settings.SETTLEMENT_DISPUTE_MINIMUM_MICROS)
     dispute = _insert(statement, line_number, line, amount_micros, reason, said, actor, now)
+    _check_position(dispute, line)
     records = find_records(dispute, usage_records)
     entry = add_entry(
         dispute,
@@ -91,6 +94,18 @@ def _check_statement(statement: Statement, now: datetime) -> None:
     if run.state != RunState.PUBLISHED:
         raise RunNotPublished("The settlement run of this statement is not published yet.", run=str(run.pk))
     check_deadline(run.dispute_until, now)
+
+
+def _check_position(dispute: Dispute, line: DisputedLine) -> None:
+    """Under the lock of payments: no two disputes are opened at a time."""
+    same = Dispute.objects.filter(
+        party_id=dispute.party_id,
+        contract_id=line.contract_id,
+        buyer_id=line.buyer_id,
+        provider_id=line.provider_id,
+        state__in=PENDING,
+    )
+    check_position(same.aggregate(micros=Sum("disputed_micros"))["micros"] or 0, bought_micros(line), line)
 
 
 def _insert(

@@ -26,6 +26,13 @@ class LineNotDisputable(DomainError):
     category = Category.REFUSED
 
 
+class DisputesExceedPosition(DomainError):
+    """What a party disputes of a position at a time is at most what was paid for it. Withdraw another dispute first."""
+
+    code = "disputes_exceed_position"
+    category = Category.REFUSED
+
+
 class DisputeExists(DomainError):
     """The line is under dispute already. Add evidence there."""
 

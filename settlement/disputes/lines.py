@@ -10,7 +10,8 @@ from ledger.models import Party, PartyKind
 from ledger.selectors.parties import get_house_id
 from settlement.disputes.errors import LineNotDisputable
 from settlement.disputes.rules import UNDISPUTED_KINDS, DisputedLine
-from settlement.models import PositionSettlement, SettlementLine, Statement
+from settlement.models import PositionSettlement, RunKind, RunState, SettlementLine, Statement
+from settlement.outcome_record import outcome_from_record
 
 SHARE, FEE = "share", "_fee"
 
@@ -46,6 +47,26 @@ def find_line(statement: Statement, number: int) -> DisputedLine:
         raise LineNotDisputable("The party is the other side of this line itself.", field="line")
     most = max(abs(row.amount_micros), abs(row.value_micros))
     return DisputedLine(row.kind, row.contract_id, buyer_id, provider_id, payee_id, most)
+
+
+def bought_micros(line: DisputedLine) -> int:
+    """What the buyer paid for the position of a line: out of escrow, and from its cash for what went beyond."""
+    position = (
+        PositionSettlement.objects.filter(
+            contract_id=line.contract_id,
+            buyer_id=line.buyer_id,
+            provider_id=line.provider_id,
+            run__state=RunState.PUBLISHED,
+        )
+        .exclude(run__kind=RunKind.INDICATIVE)
+        .order_by("-run_id")
+        .first()
+    )
+    if position is None:
+        return 0
+    found = outcome_from_record(position.outcome)
+    of_escrow = found.paid_micros + found.sla_micros + found.refund_micros + found.suspended_micros
+    return of_escrow + found.held_charge_micros
 
 
 def _sides(party: Party, row: SettlementLine, counterparty_id: int) -> tuple[int, int, int]:

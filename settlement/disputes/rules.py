@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ledger.errors import InvalidAmount
 from ledger.money import format_micros
-from settlement.disputes.errors import DisputeTooLate, LineNotDisputable
+from settlement.disputes.errors import DisputesExceedPosition, DisputeTooLate, LineNotDisputable
 
 MAX_TEXT = 4_000
 MAX_FILES = 5  # with one act
@@ -45,6 +45,22 @@ def check_deadline(dispute_until: datetime | None, now: datetime) -> None:
         raise DisputeTooLate(
             f"Disputes of this statement were taken until {dispute_until.isoformat()}.",
             dispute_until=dispute_until.isoformat(),
+        )
+
+
+def check_position(open_micros: int, bought_micros: int, line: DisputedLine) -> None:
+    """Whether all that a party disputes of a position may be disputed at a time, in micros.
+
+    `bought_micros`: what the buyer paid for the position. One whole line may always be disputed. Raises
+    `DisputesExceedPosition`.
+    """
+    most = max(bought_micros, line.most_micros)
+    if open_micros > most:
+        raise DisputesExceedPosition(
+            f"The party's open disputes of this position would come to {format_micros(open_micros)}; "
+            f"{format_micros(most)} was paid for it.",
+            field="amount",
+            maximum=format_micros(most),
         )
 
 

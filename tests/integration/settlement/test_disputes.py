@@ -31,6 +31,7 @@ from settlement.disputes.account_uses import open_disputes
 from settlement.disputes.errors import (
     DisputeExists,
     DisputeNotFound,
+    DisputesExceedPosition,
     DisputeTooLate,
     EvidenceMismatch,
     EvidenceTooLarge,
@@ -421,6 +422,21 @@ def test_two_people_decide_and_only_on_the_figure_that_both_saw(market: Disputed
         (TWO, "propose_dispute"),
         (ONE, "decide_dispute"),
     ]
+
+
+def test_what_a_party_disputes_of_a_position_never_exceeds_what_was_paid_for_it(market: DisputedDay) -> None:
+    """420,000 was paid; the buyer's lines alone are worth 430,500."""
+    kinds = {"delivered": 336_000, "take_or_pay": 37_800, "refund_unused": 25_200, "refund_short": 21_000}
+    opened = [market.open(kind=kind, micros=micros) for kind, micros in kinds.items()]
+    assert sum(dispute.disputed_micros for dispute in opened) == 420_000
+    with pytest.raises(DisputesExceedPosition) as refused:
+        market.open(kind="damages", micros=10_500)
+    assert refused.value.fields["maximum"] == "0.420000"
+    assert (market.suspense(), Dispute.objects.count()) == (420_000, 4)
+    market.open("provider-1", "delivered", 336_000)  # what one side disputes takes no time from the other
+    market.decide(opened[3], 0)
+    market.open(kind="damages", micros=10_500)
+    assert findings(audit("settlement.suspense", "settlement.suspensions")) == {}
 
 
 def test_who_opened_a_dispute_neither_proposes_nor_decides_it(market: DisputedDay) -> None:
