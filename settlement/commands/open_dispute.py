@@ -19,7 +19,14 @@ from settlement.disputes.errors import DisputeExists, LineNotDisputable
 from settlement.disputes.evidence import EvidenceFile, NamedRecord, check_files, find_records, keep_files
 from settlement.disputes.lines import bought_micros, find_line
 from settlement.disputes.notices import tell_of_dispute
-from settlement.disputes.rules import DECISION_TIME, DisputedLine, check_amount, check_deadline, check_position
+from settlement.disputes.rules import (
+    DECISION_TIME,
+    DisputedLine,
+    check_again,
+    check_amount,
+    check_deadline,
+    check_position,
+)
 from settlement.disputes.suspending import suspend
 from settlement.models import (
     Dispute,
@@ -57,7 +64,7 @@ def open_dispute(
     `amount_micros`: how much more the party should have; at most the line. Raises, in this order, `ReasonMissing`,
     `InvalidText`, `NotFound`, `LineNotDisputable`, `RunNotPublished`, `DisputeTooLate`, `InvalidAmount`,
     `DisputeExists`,
-    `DisputesExceedPosition`, `EvidenceTooLarge` and `EvidenceMismatch`.
+    `DisputeWithdrawnTooOften`, `DisputesExceedPosition`, `EvidenceTooLarge` and `EvidenceMismatch`.
     """
     said = checked_text(text, "A dispute")
     if reason not in DisputeReason.values:
@@ -119,8 +126,10 @@ def _insert(
     now: datetime,
 ) -> Dispute:
     """The row. An index has each line once, whatever the order of those who come at the same time."""
-    same = Dispute.objects.filter(statement=statement, line_number=number).exclude(state=DisputeState.WITHDRAWN)
+    of_line = Dispute.objects.filter(statement=statement, line_number=number)
+    same = of_line.exclude(state=DisputeState.WITHDRAWN)
     _refuse_second(same.order_by("-id").first())
+    check_again(of_line.filter(state=DisputeState.WITHDRAWN).count())
     try:
         with transaction.atomic():
             return Dispute.objects.create(

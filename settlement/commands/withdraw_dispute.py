@@ -16,7 +16,7 @@ from settlement.models import Dispute, DisputeEntryKind, DisputeState
 @transaction.atomic
 def withdraw_dispute(dispute_id: int, text: str, *, party_id: int, actor: str, now: datetime) -> Dispute:
     """Withdraw a dispute that is not decided: the suspended amount goes back. Until its deadline the line may be
-    disputed again.
+    disputed again, `MAX_AGAIN` times.
 
     Raises `ReasonMissing`, `InvalidText`, `WrongDisputeState`, and `DisputeNotFound` also for a dispute of others.
     """

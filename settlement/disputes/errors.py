@@ -40,6 +40,13 @@ class DisputeExists(DomainError):
     category = Category.CONFLICT
 
 
+class DisputeWithdrawnTooOften(DomainError):
+    """The line was disputed and withdrawn as often as is taken. What there is to say goes to an operator."""
+
+    code = "dispute_withdrawn_too_often"
+    category = Category.REFUSED
+
+
 class WrongDisputeState(DomainError):
     """The state of a dispute does not allow that. Read the dispute again."""
 

@@ -7,7 +7,12 @@ from datetime import datetime, timedelta
 
 from ledger.errors import InvalidAmount
 from ledger.money import format_micros
-from settlement.disputes.errors import DisputesExceedPosition, DisputeTooLate, LineNotDisputable
+from settlement.disputes.errors import (
+    DisputesExceedPosition,
+    DisputeTooLate,
+    DisputeWithdrawnTooOften,
+    LineNotDisputable,
+)
 
 MAX_TEXT = 4_000
 MAX_FILES = 5  # with one act
@@ -15,6 +20,7 @@ MAX_FILES_OF_PARTY = 20  # in a dispute
 MAX_FILE_BYTES = 1_000_000
 MAX_USAGE_RECORDS = 100  # with one act
 MAX_ADDITIONS = 100  # of a party in a dispute
+MAX_AGAIN = 3  # disputes of a line after the first, each when the one before was withdrawn
 DECISION_TIME = timedelta(days=30)  # within which operators decide
 
 # Lines that follow from others or say that something is open already.
@@ -45,6 +51,17 @@ def check_deadline(dispute_until: datetime | None, now: datetime) -> None:
         raise DisputeTooLate(
             f"Disputes of this statement were taken until {dispute_until.isoformat()}.",
             dispute_until=dispute_until.isoformat(),
+        )
+
+
+def check_again(withdrawn: int) -> None:
+    """Whether a line may be disputed after so many disputes of it were withdrawn: each moves cash and tells everybody.
+
+    Raises `DisputeWithdrawnTooOften`.
+    """
+    if withdrawn > MAX_AGAIN:
+        raise DisputeWithdrawnTooOften(
+            f"This line was disputed and withdrawn {withdrawn} times already.", field="line", most=MAX_AGAIN
         )
 
 

@@ -33,6 +33,7 @@ from settlement.disputes.errors import (
     DisputeNotFound,
     DisputesExceedPosition,
     DisputeTooLate,
+    DisputeWithdrawnTooOften,
     EvidenceMismatch,
     EvidenceTooLarge,
     LineNotDisputable,
@@ -41,7 +42,7 @@ from settlement.disputes.errors import (
 from settlement.disputes.evidence import EvidenceFile, NamedRecord
 from settlement.disputes.frozen import FrozenDispute, dispute_lines
 from settlement.disputes.lines import find_line
-from settlement.disputes.rules import MAX_FILE_BYTES, MAX_FILES
+from settlement.disputes.rules import MAX_AGAIN, MAX_FILE_BYTES, MAX_FILES
 from settlement.disputes.settling import settle_dispute
 from settlement.models import Dispute, DisputeEvidence, DisputeState, PartyNotice, RunKind, RunState, UsageEvent
 from settlement.runs.errors import RunNotPublished
@@ -437,6 +438,16 @@ def test_what_a_party_disputes_of_a_position_never_exceeds_what_was_paid_for_it(
     market.decide(opened[3], 0)
     market.open(kind="damages", micros=10_500)
     assert findings(audit("settlement.suspense", "settlement.suspensions")) == {}
+
+
+def test_a_line_is_disputed_again_after_a_withdrawal_three_times(market: DisputedDay) -> None:
+    buyer = market.party_id("buyer-1")
+    for _ in range(1 + MAX_AGAIN):
+        withdraw_dispute(market.open().pk, "Well.", party_id=buyer, actor=KEY, now=market.now)
+    with pytest.raises(DisputeWithdrawnTooOften):
+        market.open()
+    assert (Dispute.objects.count(), market.suspense()) == (4, 0)
+    assert market.open(kind="take_or_pay", micros=10_000).state == DisputeState.OPEN  # another line
 
 
 def test_who_opened_a_dispute_neither_proposes_nor_decides_it(market: DisputedDay) -> None:
