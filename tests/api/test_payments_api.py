@@ -8,16 +8,20 @@ from typing import Any
 
 import pytest
 
+from ledger.chart import AccountKey, Role
 from ledger.models import PartyKind
 from ledger.parties.commands import register_party
 from ledger.parties.keys import Scope
+from ledger.restrictions import freeze_account
 from settlement.models import PaymentInstruction
+from settlement.payments.errors import PaymentsWithheld
 from settlement.payments.invoicing import invoice_rows
 from tests.api.client import Api
 from tests.api.live_market import MarketClock, api_of, api_of_old
 from tests.integration.settlement.line_rows import insert_line, published_run
 from tests.integration.settlement.payment_day import PaymentDay
 from tests.integration.settlement.trading_day import ACTOR, END, NOW, START, TradingDay
+from tests.two_operators import FIRST
 
 
 @pytest.fixture
@@ -40,6 +44,20 @@ def test_a_party_reads_what_it_is_paid_and_why(paying: PaymentDay) -> None:
     assert (account["iban"], account["state"]) == (payment["iban"], "confirmed")
     assert api.get("payments", {"state": "created"}).ok()["items"] == []
     assert api.get("nettings", {"value_date": "2026-12-03"}).ok()["items"] == []
+
+
+def test_a_payment_that_was_not_sent_says_why(paying: PaymentDay) -> None:
+    paying.accounts()
+    paying.run(("provider-1", 5_000_000))
+    netting = paying.net()
+    paying.instruct(netting)
+    key = AccountKey(paying.party("provider-1").pk, paying.day.currency_id, Role.CASH)
+    freeze_account(key, reason="an inquiry", actor=FIRST, now=NOW)
+    with pytest.raises(PaymentsWithheld):
+        paying.export(netting)
+    (payment,) = api_of(paying.party("provider-1")).get("payments").ok()["items"]
+    assert (payment["state"], payment["withheld"]) == ("returned", "cash_frozen")
+    assert payment["return_reason"] == "not sent: the party's cash is frozen"
 
 
 def test_invoice_rows_as_json_and_as_a_file(paying: PaymentDay) -> None:

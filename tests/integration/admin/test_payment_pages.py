@@ -7,8 +7,9 @@ import io
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from ledger.chart import Role
+from ledger.chart import AccountKey, Role
 from ledger.models import Account, ActionLog, Asset, MembershipRole
+from ledger.restrictions import freeze_account
 from settlement.models import (
     ConfirmationImport,
     NettingSet,
@@ -177,3 +178,18 @@ def test_a_return_of_a_paid_payment_is_accepted_by_a_third_person(site: Site, ex
     payment.refresh_from_db()
     assert payment.state == "returned"
     assert "AC04" in site.provider.text("/payments/")
+
+
+def test_a_payment_that_was_not_sent_says_why_on_the_pages(site: Site) -> None:
+    run_with_lines(site)
+    for code in ("house", "provider-1"):
+        enter_account(site, code)
+    posted(site.operator, f"{ADMIN}/nettingset/add/", waiting=f"CNY {VALUE_DATE}")
+    netting = NettingSet.objects.get()
+    posted(site.operator, f"{ADMIN}/nettingset/{netting.pk}/pay/")
+    key = AccountKey(site.day.parties["provider-1"].pk, site.day.currency_id, Role.CASH)
+    freeze_account(key, reason="an inquiry", actor=ACTOR, now=NOW)
+    refused = site.second_operator.post(f"{ADMIN}/nettingset/{netting.pk}/export/", form="pain.001")
+    assert (refused.status_code, "the party&#x27;s cash is frozen" in refused.content.decode()) == (422, True)
+    for page in (site.provider.text("/payments/"), site.operator.text(f"/payments/nettings/{netting.pk}/")):
+        assert "not sent: the party&#x27;s cash is frozen" in page

@@ -32,7 +32,7 @@ def test_each_contract_of_an_old_run_is_a_shard(empty_database: DatabaseUrls) ->
         "UPDATE settlement_settlementrun SET usage_through = 1",
         "UPDATE settlement_runcontract SET shard = 1",
         "DELETE FROM settlement_dispute",
-        "TRUNCATE settlement_paymentinstruction",
+        "TRUNCATE settlement_paymentinstruction CASCADE",
     ):
         with psycopg.connect(empty_database.owner_url) as owner, pytest.raises(psycopg.errors.IntegrityError):
             owner.execute(attack)
