@@ -14,7 +14,7 @@ WITHHELD = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("settlement", "0007_statements_to_check"),
+        ("settlement", "0008_stated_once"),
     ]
 
     operations = [
@@ -114,5 +114,5 @@ class Migration(migrations.Migration):
                 ("invoiced_at", models.DateTimeField()),
             ],
         ),
-        run_sql_file(SQL_FOLDER, "0008_payments_held"),
+        run_sql_file(SQL_FOLDER, "0009_payments_held"),
     ]
