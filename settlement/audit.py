@@ -9,18 +9,22 @@ from ledger.audit import Check, Finding, HoldExplanation, Looked, Span, View, re
 from ledger.chart import Role
 from ledger.models import PartyKind
 from settlement.models import JobState, JobStep, RunKind
-from settlement.postings import SOURCE
+from settlement.postings import BOND, OVERAGE, SOURCE
 
 # What positions of settled contracts still hold back: until a contract is settled the exchange explains its holds in
-# full. The last run that posted a position says what was taken out of its bond and overage hold, and the release job of
-# the contract's shard frees the rest; final runs of earlier releases, which name no usage that they read, freed it as
-# they posted.
+# full. The last run that posted a position says what was taken out of its bond and overage hold, `Unheld` what could
+# not be held again, and the release job of the contract's shard frees the rest; final runs of earlier releases, which
+# name no usage that they read, freed it as they posted.
 POSITIONS = HoldExplanation(
     "settlement.positions",
     "bonds and overage between initial settlement and their release",
     sql.SQL(
         """
-        SELECT part.party_id, settled.currency_id AS asset_id, {cash} AS role, part.held - part.taken AS amount
+        SELECT part.party_id, settled.currency_id AS asset_id, {cash} AS role,
+               part.held - part.taken
+               - (SELECT coalesce(sum(unheld.micros), 0) FROM settlement_unheld AS unheld
+                   WHERE unheld.contract_id = settled.contract_id AND unheld.buyer_id = settled.buyer_id
+                     AND unheld.provider_id = settled.provider_id AND unheld.ref = part.ref) AS amount
           FROM (SELECT DISTINCT ON (found.contract_id, found.buyer_id, found.provider_id)
                        found.contract_id, found.buyer_id, found.provider_id, found.outcome, found.evidence,
                        run.currency_id
@@ -29,12 +33,12 @@ POSITIONS = HoldExplanation(
                  ORDER BY found.contract_id, found.buyer_id, found.provider_id, found.run_id DESC) AS settled
           JOIN exchange_contract AS contract ON contract.id = settled.contract_id AND contract.state = {settled}
          CROSS JOIN LATERAL (VALUES
-             (provider_id, (evidence ->> 'bond_micros')::numeric, (outcome ->> 'damages_micros')::numeric),
-             (buyer_id, (evidence ->> 'overage_hold_micros')::numeric,
+             ({bond}, provider_id, (evidence ->> 'bond_micros')::numeric, (outcome ->> 'damages_micros')::numeric),
+             ({overage}, buyer_id, (evidence ->> 'overage_hold_micros')::numeric,
               (outcome -> 'overage' ->> 'gross_micros')::numeric + (outcome ->> 'overage_fee_micros')::numeric
               + coalesce((outcome -> 'made_up' ->> 'gross_micros')::numeric, 0)
               + coalesce((outcome ->> 'made_up_fee_micros')::numeric, 0))
-             ) AS part(party_id, held, taken)
+             ) AS part(ref, party_id, held, taken)
          WHERE NOT EXISTS (
                SELECT FROM settlement_runcontract AS covered
                  JOIN settlement_settlementrun AS run ON run.id = covered.run_id
@@ -49,6 +53,8 @@ POSITIONS = HoldExplanation(
         """
     ).format(
         cash=Role.CASH.value,
+        bond=BOND,
+        overage=OVERAGE,
         indicative=RunKind.INDICATIVE.value,
         final=RunKind.FINAL.value,
         settled=ContractState.SETTLED.value,

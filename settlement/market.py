@@ -19,7 +19,7 @@ from ledger.models import Party
 from ledger.selectors.parties import get_house_id
 from settlement.calculation import PPM
 from settlement.models import ShareSchedule as ScheduleRow
-from settlement.postings import PartyRef, PositionAccounts
+from settlement.postings import BOND, OVERAGE, PartyRef, PositionAccounts
 from settlement.share_record import parse_schedule
 from settlement.splits import ALL_TO_PROVIDER, ShareSchedule
 
@@ -77,8 +77,8 @@ class SettledContract:
             house_id=self.house_id,
             buyer=buyer,
             provider=provider,
-            bond_hold_ref="bond",
-            overage_hold_ref="overage",
+            bond_hold_ref=BOND,
+            overage_hold_ref=OVERAGE,
         )
 
 

@@ -25,6 +25,7 @@ SOURCE = "settlement"
 SETTLE = "settle"  # the kind of transaction that posts positions
 RELEASE = "release_holds"
 CHUNK = 500  # positions in one transaction
+BOND, OVERAGE = "bond", "overage"  # what a position holds back; the `ref` of each hold
 
 
 class Line(StrEnum):

@@ -17,6 +17,7 @@ from settlement.models.disputes import (
     DisputeState,
     PartyNotice,
 )
+from settlement.models.holds import Unheld
 from settlement.models.metering import Meter, MeterKey, MeterSide, SignedBatch, UsageBatch
 from settlement.models.metering_cases import (
     BiasDecision,
@@ -136,6 +137,7 @@ __all__ = [
     "StatementOpinion",
     "StatementPart",
     "StatementTimeToken",
+    "Unheld",
     "UnmatchedUsage",
     "UsageBatch",
     "UsageConflict",

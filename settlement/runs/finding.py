@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.drafts import TransactionDraft
@@ -18,17 +19,20 @@ from settlement.runs.figures import ContractFigures, PositionFigure, settle
 from settlement.runs.freezing import Parties, Read, freeze
 from settlement.runs.frozen import FrozenContract, frozen_bytes, frozen_digest
 from settlement.runs.make_up_rows import Credits, credit_row
+from settlement.runs.unheld import Secured, SecuredDraft, within_what_is_held
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is left to do for a contract once its figures are written down: `drafts` to post, `next_place` for more
-    lines. `digest` is that of the frozen contract, `result_digest` that of the outcomes, which follow from it alone."""
+    lines. `digest` is that of the frozen contract, `result_digest` that of the outcomes, which follow from it alone;
+    `secured` are the holds that a later run's drafts change."""
 
     contract: SettledContract
     place: int
     frozen: FrozenContract
     drafts: tuple[TransactionDraft, ...]
+    secured: Secured
     next_place: int
     digest: bytes
     result_digest: bytes
@@ -54,7 +58,11 @@ def find(run: SettlementRun, read: Read, place: int, credits: Credits, parties: 
     if run.kind != RunKind.INDICATIVE:
         _keep_credits(run, contract, figures, credits, parties)
     drafts = {draft.reference: draft for _, draft in posted if draft is not None}
-    return Found(contract, place, frozen, tuple(drafts.values()), len(lines) + 1, digest, result_digest)
+    secured = {} if run.kind == RunKind.INITIAL else _secured(contract, figures, posted, parties)
+    drafts |= within_what_is_held(contract.id, secured)
+    return Found(
+        contract, place, frozen, tuple(drafts.values()), secured, len(lines) + 1, digest, result_digest
+    )
 
 
 def _keep_frozen(run: SettlementRun, contract: SettledContract, content: bytes, digest: bytes) -> None:
@@ -97,6 +105,24 @@ def _adjustment(
         effective_at=contract.delivery_end,
     )
     return ("", None) if draft is None else (draft.reference, draft)
+
+
+def _secured(
+    contract: SettledContract,
+    figures: ContractFigures,
+    posted: Sequence[tuple[str, TransactionDraft | None]],
+    parties: Parties,
+) -> Secured:
+    return {
+        draft.reference: SecuredDraft(
+            draft,
+            _accounts(contract, figure, parties),
+            figure.position.bond_micros - figure.earlier.damages_micros,
+            figure.position.overage_hold_micros - figure.earlier.held_charge_micros,
+        )
+        for figure, (_, draft) in zip(figures.positions, posted, strict=True)
+        if draft is not None and draft.holds and figure.earlier is not None
+    }
 
 
 def _accounts(contract: SettledContract, figure: PositionFigure, parties: Parties) -> PositionAccounts:

@@ -6,14 +6,16 @@ import hashlib
 from datetime import datetime
 
 from ledger import journal
-from settlement.market import load_contracts, load_parties
+from settlement.market import SettledContract, load_contracts, load_parties
 from settlement.models import JobStep, PositionSettlement, RunContract, RunState, SettlementJob, SettlementRun
+from settlement.outcome import PositionOutcome
 from settlement.outcome_record import outcome_from_record
-from settlement.postings import chunk_reference, chunks, draft_release
+from settlement.postings import PositionAccounts, chunk_reference, chunks, draft_release
 from settlement.runs.calendars import calendar_of
 from settlement.runs.collect import clear_debts
 from settlement.runs.earlier import POSTED, last_posted_run
 from settlement.runs.jobs import Claim, finish_job, holding, next_shard
+from settlement.runs.unheld import unheld_of
 from settlement.selectors.disputes import has_open_dispute
 
 ACTOR = "settlement"
@@ -27,20 +29,9 @@ def release_shard(claim: Claim, *, now: datetime) -> list[int]:
         contracts = load_contracts(covered.values_list("contract_id", flat=True))
         for contract_id in covered.values_list("contract_id", flat=True):
             contract = contracts[contract_id]
-            rows = list(PositionSettlement.objects.filter(run_id=last_posted_run(contract_id), contract_id=contract_id))
-            parties = load_parties({party for row in rows for party in (row.buyer_id, row.provider_id)})
-            rows.sort(key=lambda row: (parties[row.buyer_id].code, parties[row.provider_id].code))
-            for number, chunk in chunks(rows):
+            for number, chunk in chunks(_held(contract)):
                 draft = draft_release(
-                    (
-                        (
-                            outcome_from_record(row.outcome),
-                            contract.accounts(parties[row.buyer_id], parties[row.provider_id]),
-                            int(row.evidence["bond_micros"]),
-                            int(row.evidence["overage_hold_micros"]),
-                        )
-                        for row in chunk
-                    ),
+                    chunk,
                     reference=f"{chunk_reference(run.key, contract.symbol, number)}/release",
                     effective_at=contract.delivery_end,
                 )
@@ -51,6 +42,20 @@ def release_shard(claim: Claim, *, now: datetime) -> list[int]:
         clear_debts(run, f"{run.key}/{job.subject_id}/release", actor=ACTOR, now=now)
         finish_job(job, hashlib.sha256(b"".join(draft.request_hash() for draft in drafts)).digest())
         return next_shard(job)
+
+
+def _held(contract: SettledContract) -> list[tuple[PositionOutcome, PositionAccounts, int, int]]:
+    """What the last run found for each position, with its bond and overage hold less what is missing of them."""
+    rows = PositionSettlement.objects.filter(run_id=last_posted_run(contract.id), contract_id=contract.id)
+    parties = load_parties({party for row in rows for party in (row.buyer_id, row.provider_id)})
+    unheld, held = unheld_of(contract.id), []
+    for row in sorted(rows, key=lambda row: (parties[row.buyer_id].code, parties[row.provider_id].code)):
+        pair = (row.buyer_id, row.provider_id)
+        accounts = contract.accounts(parties[row.buyer_id], parties[row.provider_id])
+        bond = int(row.evidence["bond_micros"]) - unheld.get((*pair, accounts.bond_hold_ref), 0)
+        overage = int(row.evidence["overage_hold_micros"]) - unheld.get((*pair, accounts.overage_hold_ref), 0)
+        held.append((outcome_from_record(row.outcome), accounts, bond, overage))
+    return held
 
 
 def make_release_jobs(now: datetime) -> list[int]:

@@ -33,6 +33,7 @@ from settlement.runs.finding import Found, find
 from settlement.runs.freezing import Parties, load_all_parties, read_contracts, usage_limit
 from settlement.runs.jobs import Claim, finish_job, holding, next_shard
 from settlement.runs.make_up_rows import Credits
+from settlement.runs.unheld import keep_unheld
 from settlement.statements.party_lines import plain_line
 
 ACTOR = "settlement"
@@ -95,10 +96,13 @@ def _post(run: SettlementRun, found: Sequence[Found], parties: Parties, now: dat
     if run.dispute_id is not None:
         settle_dispute(run.dispute_id, actor=ACTOR, now=now)
     drafts = [draft for each in found for draft in each.drafts]
-    if drafts:
-        journal.post(drafts if run.kind == RunKind.INITIAL else covered(drafts), actor=ACTOR, now=now)
+    posted = drafts if run.kind == RunKind.INITIAL else covered(drafts)
+    if posted:
+        journal.post(posted, actor=ACTOR, now=now)
     for each in found:
         check_emptied(each.contract)
+        if each.secured:
+            keep_unheld(run, each.contract.id, each.secured, posted)
         if run.kind == RunKind.INITIAL:
             mark_contract_settled(MarkContractSettled(each.contract.id), actor=ACTOR, now=now)
         else:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.chart import AccountKey, Role
 from ledger.drafts import HoldChange, Leg, TransactionDraft
-from settlement.adjustments import CLAIM_REF, DEBT_REF, adjustment_reference, cover, draft_adjustment
+from settlement.adjustments import CLAIM_REF, DEBT_REF, adjustment_reference, cover, draft_adjustment, within_holds
 from settlement.calculation import PositionOutcome, calculate
 from tests.unit.settlement.worked_examples import ACCOUNTS, EXAMPLE_1, TERMS, WINDOW_START, use
 
@@ -48,8 +48,9 @@ def cash(party: int) -> AccountKey:
     return AccountKey(party, CURRENCY, Role.CASH)
 
 
-def draft_of(*legs: tuple[int, int], freed: int = 0) -> TransactionDraft:
-    holds = (HoldChange(cash(1), -freed),) if freed else ()
+def draft_of(*legs: tuple[int, int], freed: int = 0, held: int = 0) -> TransactionDraft:
+    changes = (HoldChange(cash(1), -freed, "overage"), HoldChange(cash(2), held, "bond"))
+    holds = tuple(change for change in changes if change.delta)
     return TransactionDraft(
         "adjustment", "settlement", "r", WINDOW_START, tuple(Leg(cash(party), amount) for party, amount in legs), holds
     )
@@ -79,19 +80,56 @@ def test_a_shortage_becomes_debt_and_claims_in_proportion() -> None:
     assert {leg.ref for leg in covered.legs[3:]} == {DEBT_REF, CLAIM_REF}
 
 
+def newly_held(draft: TransactionDraft, account: AccountKey) -> int:
+    return sum(hold.delta for hold in draft.holds if hold.account == account)
+
+
+@pytest.mark.parametrize(("has", "held"), [(0, 2), (2, 4), (9, 5)])
+def test_what_is_only_claimed_is_not_held_back_again(has: int, held: int) -> None:
+    """Damages of 5 go back to a bond, of which the buyer can pay 2: the rest is held as far as there is free cash."""
+    covered, after = cover(draft_of((1, -5), (2, 5), held=5), {cash(1): 2, cash(2): has}, CODES)
+    assert net(covered, AccountKey(2, CURRENCY, Role.CLAIM, "ada")) == 3
+    assert newly_held(covered, cash(2)) == held
+    assert after == {cash(1): 0, cash(2): has + 2 - held}
+
+
+def test_a_credit_that_pays_other_lines_of_its_account_is_not_held_either() -> None:
+    covered, after = cover(draft_of((2, 5), (2, -3), (1, -2), held=5), {cash(1): 2, cash(2): 0}, CODES)
+    assert newly_held(covered, cash(2)) == 2
+    assert (len(covered.legs), after) == (3, {cash(1): 0, cash(2): 0})
+
+
+def test_no_more_is_taken_out_of_a_hold_than_is_left_of_it() -> None:
+    draft = draft_of((1, -100), (2, 100), freed=80)
+    assert within_holds(draft, {"overage": 80}) == draft
+    cut = within_holds(draft, {"overage": 50})
+    assert newly_held(cut, cash(1)) == -50
+    assert within_holds(draft, {}).holds == ()
+    assert cover(cut, {cash(1): 50, cash(2): 0}, CODES)[1] == {cash(1): 0, cash(2): 100}
+
+
 @given(
     moves=st.lists(st.integers(-1_000, 1_000).filter(bool), min_size=1, max_size=2, unique=True),
     free=st.lists(st.integers(0, 800), min_size=3, max_size=3),
+    held=st.integers(0, 1_500),
+    freed=st.integers(0, 500),
 )
-def test_cover_keeps_the_sum_and_leaves_nobody_below_zero(moves: list[int], free: list[int]) -> None:
+def test_cover_keeps_the_sum_and_leaves_nobody_below_zero(
+    moves: list[int], free: list[int], held: int, freed: int
+) -> None:
     legs = [*((party, amount) for party, amount in enumerate(moves, start=1)), (3, -sum(moves))]
-    draft = draft_of(*((party, amount) for party, amount in legs if amount))
+    draft = draft_of(*((party, amount) for party, amount in legs if amount), freed=freed, held=held)
     before = {cash(party): free[party - 1] for party in CODES}
     covered, after = cover(draft, before, CODES)
     assert sum(leg.amount for leg in covered.legs) == 0
     for party in CODES:
-        assert after.get(cash(party), 0) >= 0
-        assert before[cash(party)] + net(covered, cash(party)) == after.get(cash(party), before[cash(party)])
+        key = cash(party)
+        assert after.get(key, 0) >= 0
+        assert before[key] + net(covered, key) - newly_held(covered, key) == after.get(key, before[key])
+    assert newly_held(covered, cash(1)) == -freed
+    assert 0 <= newly_held(covered, cash(2)) <= held
+    if newly_held(covered, cash(2)) < held:
+        assert after[cash(2)] == 0  # no more than it could not have
     debts = sum(leg.amount for leg in covered.legs if leg.account.role is Role.DEBT)
     claims = sum(leg.amount for leg in covered.legs if leg.account.role is Role.CLAIM)
     assert debts == -claims <= 0

@@ -1,0 +1,1 @@
+SELECT make_append_only('settlement_unheld');
