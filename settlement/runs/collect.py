@@ -23,7 +23,7 @@ CLEAR_DEBT = "clear_debt"
 def clear_debts(run: SettlementRun, prefix: str, *, actor: str, now: datetime) -> None:
     """Let whoever owes from earlier runs pay its creditors out of what is free now. Under the ledger head.
 
-    `prefix` is what the references of the payments begin with.
+    `prefix` is what the references of the payments begin with, after the currency: keys of runs do not name it.
     """
     debts = Account.objects.filter(asset_id=run.currency_id, role=Role.DEBT, balance__lt=0)
     debtors = load_parties(debts.values_list("party_id", flat=True))
@@ -86,7 +86,7 @@ def _payments(debtor: PartyRef, run: SettlementRun, prefix: str) -> list[Transac
             TransactionDraft(
                 kind=CLEAR_DEBT,
                 source=SOURCE,
-                reference=f"{prefix}/{claim.qualifier}/{creditors[claim.party_id].code}/{CLEAR_DEBT}",
+                reference=f"{run.currency.code}/{prefix}/{claim.qualifier}/{creditors[claim.party_id].code}/{CLEAR_DEBT}",
                 effective_at=run.period_end,
                 legs=(Leg(cash, -paid), Leg(debt, paid), Leg(claimed_account(key), paid), Leg(key, -paid)),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from settlement.runs.release import make_release_jobs
 from settlement.selectors.disputes import disputes_to_settle
 
 ACTOR = "settlement"
+logger = logging.getLogger(__name__)
 RUNG_AT_ONCE = 200
 
 
@@ -140,9 +142,15 @@ def _create(
 
 
 def _move_on(now: datetime) -> None:
-    """Close, sign and publish what is ready. Whoever finishes last does that; here it is only made sure."""
+    """Close, sign and publish what is ready. Whoever finishes last does that; here it is only made sure.
+
+    A run that fails is logged and holds up no other.
+    """
     steps = {RunState.OPEN: close_run, RunState.STATING: all_stated, RunState.SIGNING: publish_run}
     unpublished = SettlementRun.objects.exclude(state=RunState.PUBLISHED).order_by("id")
     for run_id, state in unpublished.values_list("id", "state"):
-        with transaction.atomic():
-            steps[RunState(state)](run_id, now=now)
+        try:
+            with transaction.atomic():
+                steps[RunState(state)](run_id, now=now)
+        except Exception:
+            logger.exception("run %d could not be moved on", run_id)
