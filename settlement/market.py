@@ -103,10 +103,10 @@ def load_contracts(contract_ids: Iterable[int]) -> dict[int, SettledContract]:
     return {row.id: _contract(row, house_id) for row in rows}
 
 
-def load_positions(contract: SettledContract) -> list[Position]:
-    """The positions of a contract, by the codes of their parties."""
+def load_positions(contract: SettledContract, *, as_of: datetime | None = None) -> list[Position]:
+    """The positions of a contract, by the codes of their parties; defaults as they were known `as_of`, or now."""
     ended = _ended(contract, None)
-    defaulted = {provider_id: _ended(contract, at) for provider_id, at in _defaults(contract).items()}
+    defaulted = {provider_id: _ended(contract, at) for provider_id, at in _defaults(contract, as_of).items()}
     pooled = [
         Position(
             buyer=PartyRef(each.buyer_id, each.buyer_code),
@@ -124,9 +124,11 @@ def load_positions(contract: SettledContract) -> list[Position]:
     return sorted(pooled, key=lambda position: (position.buyer.code, position.provider.code))
 
 
-def _defaults(contract: SettledContract) -> dict[int, datetime]:
+def _defaults(contract: SettledContract, as_of: datetime | None) -> dict[int, datetime]:
     """When providers defaulted, of those that did before delivery was over."""
     rows = ProviderDefault.objects.filter(defaulted_at__lt=contract.delivery_end)
+    if as_of is not None:
+        rows = rows.filter(defaulted_at__lte=as_of)
     return dict(rows.values_list("provider_id", "defaulted_at"))
 
 

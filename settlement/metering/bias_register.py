@@ -24,10 +24,12 @@ class RegisterKey(NamedTuple):
     product_id: int
 
 
-def zeroed_pairs(product_id: int, *, at: datetime) -> frozenset[tuple[int, int]]:
-    """(buyer, provider) whose tolerance is zero for windows of a product that start at an instant."""
+def zeroed_pairs(product_id: int, *, at: datetime, as_of: datetime | None = None) -> frozenset[tuple[int, int]]:
+    """(buyer, provider) whose tolerance is zero for windows of a product that start at an instant, as decided `as_of`,
+    or now."""
+    decided = BiasDecision.objects.filter(product_id=product_id, effective_from__lte=at)
     latest = (
-        BiasDecision.objects.filter(product_id=product_id, effective_from__lte=at)
+        (decided if as_of is None else decided.filter(decided_at__lte=as_of))
         .order_by("provider_id", "buyer_id", "-effective_from", "-id")
         .distinct("provider_id", "buyer_id")
         .values_list("buyer_id", "provider_id", "step")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from settlement.market import SettledContract
 from settlement.metering.bias_register import zeroed_pairs
@@ -52,21 +53,27 @@ class ContractRules:
         )
 
 
-def load_rules(contract: SettledContract, *, through: int | None = None) -> ContractRules:
-    """The rules of a contract as they stand; completeness by the calls up to number `through` if it is given."""
+def load_rules(
+    contract: SettledContract, *, through: int | None = None, as_of: datetime | None = None
+) -> ContractRules:
+    """The rules of a contract as they stand, or as operators had decided `as_of`; completeness by the calls up to
+    number `through` if it is given."""
     return ContractRules(
         contract,
         read_completeness(contract.id, through=through),
-        zeroed_pairs(contract.product_id, at=contract.delivery_start),
-        _rulings(contract.id),
+        zeroed_pairs(contract.product_id, at=contract.delivery_start, as_of=as_of),
+        _rulings(contract.id, as_of),
     )
 
 
-def _rulings(contract_id: int) -> dict[Pair, dict[CaseKind, Decided]]:
+def _rulings(contract_id: int, as_of: datetime | None) -> dict[Pair, dict[CaseKind, Decided]]:
     """As of their last proposal: who confirmed one confirmed what the first operator had looked at."""
+    decided = CaseEntry.objects.filter(kind=CaseEntryKind.DECISION, case__contract_id=contract_id)
+    if as_of is not None:
+        decided = decided.filter(at__lte=as_of)
     proposals = (
         CaseEntry.objects.filter(
-            kind=CaseEntryKind.PROPOSAL, case__contract_id=contract_id, case__state=CaseState.DECIDED
+            kind=CaseEntryKind.PROPOSAL, case_id__in=decided.values("case_id"), case__state=CaseState.DECIDED
         )
         .order_by("case_id", "sequence")
         .values_list("case__buyer_id", "case__provider_id", "case__kind", "case__ruling", "at")

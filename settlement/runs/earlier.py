@@ -19,6 +19,17 @@ def last_posted_run(contract_id: int, *, before: int | None = None) -> int | Non
     return covering.order_by("-run_id").values_list("run_id", flat=True).first()
 
 
+def basis_of(run: SettlementRun) -> SettlementRun:
+    """The run whose time, usage and rules count: a disputed-final one reopens nothing that the run before it settled
+    by, and any other is its own basis."""
+    if run.kind != RunKind.DISPUTED_FINAL:
+        return run
+    same = RunContract.objects.filter(run=run).values("contract_id")
+    before = RunContract.objects.filter(contract_id__in=same, run_id__lt=run.pk, run__kind__in=POSTED)
+    last = before.exclude(run__kind=RunKind.DISPUTED_FINAL).select_related("run").order_by("-run_id").first()
+    return run if last is None else last.run
+
+
 def earlier_outcomes(run: SettlementRun, contract_id: int) -> dict[tuple[int, int], dict[str, Any]]:
     """The outcomes by buyer and provider that the last run before posted; an initial run follows none."""
     if run.kind in (RunKind.INDICATIVE, RunKind.INITIAL):

@@ -159,9 +159,13 @@ def _position(
     terms: PositionTerms,
     ids: Mapping[str, int],
 ) -> PositionFigure:
-    outcome, exact = calculate_exactly(terms, position_input(frozen, position, used))
-    meters = meters_of(frozen, position, used)
     earlier = None if position.earlier is None else outcome_from_record(local(position.earlier, ids))
+    exact: Mapping[str, tuple[int, int]] = {}
+    if frozen.disputes and earlier is not None:  # a decision moves what it decided, and no figure
+        outcome = earlier
+    else:
+        outcome, exact = calculate_exactly(terms, position_input(frozen, position, used))
+    meters = meters_of(frozen, position, used)
     return PositionFigure(
         contract=frozen,
         position=position,

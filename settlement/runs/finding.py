@@ -55,7 +55,7 @@ def find(run: SettlementRun, read: Read, place: int, credits: Credits, parties: 
     copy_unmatched(run.pk, contract.id, figures, parties.ids)
     lines = list(contract_lines(frozen, figures, references, parties.codes))
     copy_lines(run.pk, contract.id, place, lines, parties.ids)
-    if run.kind != RunKind.INDICATIVE:
+    if run.kind not in (RunKind.INDICATIVE, RunKind.DISPUTED_FINAL):
         _keep_credits(run, contract, figures, credits, parties)
     drafts = {draft.reference: draft for _, draft in posted if draft is not None}
     secured = {} if run.kind == RunKind.INITIAL else _secured(contract, figures, posted, parties)

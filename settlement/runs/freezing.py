@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from settlement.metering.records import Side
 from settlement.metering.usage_records import usage_since
 from settlement.metering.weights import parse_weights
 from settlement.models import ForceMajeure, Meter, RequestState, RunKind, SettlementRun, UsageWatermark
-from settlement.runs.earlier import earlier_outcomes
+from settlement.runs.earlier import basis_of, earlier_outcomes
 from settlement.runs.frozen import (
     FrozenContract,
     FrozenPosition,
@@ -75,13 +75,16 @@ def load_all_parties() -> Parties:
     return Parties(codes, {code: party_id for party_id, code in codes.items()}, house)
 
 
-def read_contracts(contracts: Sequence[SettledContract], *, through: int) -> list[Read]:
-    """Positions, rules and usage of some contracts, the usage of all of them at once. Raises `ContractNotDelivered`."""
-    rules = {contract.id: load_rules(contract, through=through) for contract in contracts}
+def read_contracts(contracts: Sequence[SettledContract], *, through: int, as_of: datetime) -> list[Read]:
+    """Positions, rules and usage of some contracts, the usage of all of them at once. Raises `ContractNotDelivered`.
+
+    `through`, `as_of`: the last call, and the last moment of operators' decisions, that count.
+    """
+    rules = {contract.id: load_rules(contract, through=through, as_of=as_of) for contract in contracts}
     figures = _usage(contracts, rules, through)
     read = []
     for contract in contracts:
-        positions = load_positions(contract)
+        positions = load_positions(contract, as_of=as_of)
         if positions and contract.reference_price_micros is None:
             raise ContractNotDelivered(f"{contract.symbol} has no reference price yet.", contract=contract.symbol)
         read.append(Read(contract, positions, rules[contract.id], figures.get(contract.id, {})))
@@ -114,7 +117,7 @@ def freeze(
     run: SettlementRun, read: Read, credits: Credits, parties: Parties, versions: tuple[str, str]
 ) -> FrozenContract:
     """A contract as one value. `versions`: of the rules, and of the code."""
-    contract, positions = read.contract, read.positions
+    contract, positions, basis = read.contract, read.positions, basis_of(run)
     earlier = earlier_outcomes(run, contract.id)
     schedules = {
         provider_id: _schedule(schedule, parties)
@@ -135,14 +138,16 @@ def freeze(
         reference_price_micros=contract.reference_price_micros or 0,
         reference_step=contract.reference_step,
         watermarks=_watermarks(contract, usage_limit(run)),
-        force_majeure=_force_majeure(contract, {each.provider.id: each.provider.code for each in positions}),
+        force_majeure=_force_majeure(
+            contract, {each.provider.id: each.provider.code for each in positions}, basis.created_at
+        ),
         positions=tuple(
             _freeze_position(position, read, credits, parties, schedules, earlier) for position in positions
         ),
         unmatched=_unmatched(read, parties),
         disputes=disputes,
         usage_through=usage_limit(run),
-        suspends=run.kind in SUSPENDING,
+        suspends=basis.kind in SUSPENDING,
         rules_version=versions[0],
         code_version=versions[1],
     )
@@ -237,12 +242,15 @@ def _watermarks(contract: SettledContract, through: int) -> tuple[dict[str, str]
     return tuple(sorted(found, key=lambda each: (each["meter"], int(each["sequence"]))))
 
 
-def _force_majeure(contract: SettledContract, providers: Mapping[int, str]) -> dict[str, tuple[Span, ...]]:
-    """What operators confirmed of the window, by the provider's code."""
+def _force_majeure(
+    contract: SettledContract, providers: Mapping[int, str], as_of: datetime
+) -> dict[str, tuple[Span, ...]]:
+    """What operators had confirmed of the window, by the provider's code."""
     spans: dict[str, list[Span]] = {}
     rows = ForceMajeure.objects.filter(
         Q(product_id=None) | Q(product_id=contract.product_id),
         state=RequestState.CONFIRMED,
+        decided_at__lte=as_of,
         provider_id__in=providers,
         starts_at__lt=contract.delivery_end,
         ends_at__gt=contract.delivery_start,

@@ -51,9 +51,9 @@ Span = tuple[datetime, datetime]  # from, until
 class FrozenContract:
     """A contract with all that is read of it; positions and unmatched pairs by the codes of buyer and provider.
 
-    `watermarks` and `disputes` (of a disputed-final run; see `settlement.disputes.frozen`) are ready for JSON.
-    `force_majeure`: confirmed spans by the provider's code. `suspends`: amounts of discrepancies that nobody ruled on
-    are held back, as in initial runs.
+    `watermarks` and `disputes` (of a disputed-final run; see `settlement.disputes.frozen`) are ready for JSON. With a
+    dispute every position keeps the figures that it had. `force_majeure`: confirmed spans by the provider's code.
+    `suspends`: amounts of discrepancies that nobody ruled on are held back, as in initial runs.
     """
 
     symbol: str

@@ -28,6 +28,7 @@ from settlement.runs.close import close_run
 from settlement.runs.collect import covered
 from settlement.runs.contract_lines import line_terms
 from settlement.runs.copying import copy_lines
+from settlement.runs.earlier import basis_of
 from settlement.runs.escrow_check import check_emptied
 from settlement.runs.finding import Found, find
 from settlement.runs.freezing import Parties, load_all_parties, read_contracts, usage_limit
@@ -57,7 +58,9 @@ def settle_shard(claim: Claim, *, now: datetime) -> list[int]:
         found = [
             find(run, read, place, credits, parties)
             for read, (_, place) in zip(
-                read_contracts([contract for contract, _ in placed], through=usage_limit(run)),
+                read_contracts(
+                    [contract for contract, _ in placed], through=usage_limit(run), as_of=basis_of(run).created_at
+                ),
                 placed,
                 strict=True,
             )
