@@ -182,6 +182,7 @@ class EndedContract:
     """A contract whose window is over; `delivered` unless its state still has to say so."""
 
     product_id: int
+    gate_close: datetime
     currency: str
     delivery_end: datetime
     delivered: bool
@@ -193,9 +194,12 @@ def ended_unsettled(taken: QuerySet[Any, Any], *, until: datetime) -> list[Ended
         Contract.objects.filter(delivery_end__lte=until)
         .exclude(_BEFORE_DELIVERY | Q(state=ContractState.SETTLED))
         .exclude(id__in=taken)
-        .values_list("product_id", "product__currency__code", "delivery_end", "state")
+        .values_list("product_id", "gate_close", "product__currency__code", "delivery_end", "state")
     )
-    return [EndedContract(product_id, currency, end, state in SETTLEABLE) for product_id, currency, end, state in rows]
+    return [
+        EndedContract(product_id, gate_close, currency, end, state in SETTLEABLE)
+        for product_id, gate_close, currency, end, state in rows
+    ]
 
 
 def _contract(row: Contract, house_id: int) -> SettledContract:

@@ -18,8 +18,8 @@ from settlement.metering.decode import Report, WatermarkReport
 from settlement.metering.judge import KnownMeter, MeteredContract, MeteringContext
 from settlement.metering.records import Side
 from settlement.metering.weights import TokenWeights, parse_weights
-from settlement.models import RunKind
-from settlement.runs.calendars import last_kind_of
+from settlement.models import JobStep, RunKind
+from settlement.runs.calendars import last_kind_at_gate
 
 # Taken shared while usage is written and exclusively while a run is made, so that a final run sees all that was
 # accepted before it, and what comes later is told so.
@@ -35,7 +35,11 @@ SELECT symbol, contract.id, delivery_start, delivery_end, terms_id,
        ARRAY(SELECT run.kind::text FROM settlement_runcontract AS covered
                JOIN settlement_settlementrun AS run ON run.id = covered.run_id
               WHERE covered.contract_id = contract.id AND run.kind IN ('{RunKind.FINAL}', '{RunKind.TRUE_UP}')),
-       contract.product_id
+       EXISTS (SELECT FROM settlement_runcontract AS covered
+                 JOIN settlement_settlementjob AS job
+                   ON job.run_id = covered.run_id AND job.step = '{JobStep.RELEASE}' AND job.subject_id = covered.shard
+                WHERE covered.contract_id = contract.id),
+       contract.product_id, gate_close
   FROM exchange_contract AS contract WHERE symbol = ANY(%s::text[])
 """  # noqa: S608  # words of our own
 
@@ -56,11 +60,18 @@ def load_context(
 
 
 def _contract(
-    contract_id: int, start: datetime, end: datetime, terms_id: int, runs: list[str], product_id: int
+    contract_id: int,
+    start: datetime,
+    end: datetime,
+    terms_id: int,
+    runs: list[str],
+    released: bool,
+    product_id: int,
+    gate_close: datetime,
 ) -> MeteredContract:
     """Intake ends with the last scheduled run. What that is has to be known only where a later one has begun."""
     weights, refused_output_tokens = _terms(str(connection.settings_dict["NAME"]), terms_id)
-    over = bool(runs) and last_kind_of(product_id) in runs
+    over = released or (bool(runs) and last_kind_at_gate(product_id, gate_close) in runs)
     return MeteredContract(contract_id, start, end, weights, refused_output_tokens, over)
 
 

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 
 
 class SettlementCalendar(models.Model):
-    """One version of a product's own settlement calendar. Append-only; the latest at gate closure counts.
+    """One version of a product's own settlement calendar. Append-only; contracts follow the latest at their gates.
 
     Periods count from midnight UTC and are of whole minutes that divide a day. Lags are after the period's end; a final
     run without a true-up lag is the last one.

@@ -27,13 +27,14 @@ class RunState(models.TextChoices):
 class SettlementRun(models.Model):
     """One immutable pass over (currency, calendar, period, kind, sequence). `input_digest` freezes what it read.
 
-    `product` is set when that product has a settlement calendar of its own. Of usage the run reads the calls up to
-    number `usage_through` and no other, then and whenever it is computed again. `dispute_id` is set for disputed-final
-    runs alone.
+    `product` is set when its contracts follow a `calendar` of that product, None: the settings. Of usage the run reads
+    the calls up to number `usage_through` and no other, then and whenever it is computed again. `dispute_id` is set for
+    disputed-final runs alone.
     """
 
     currency = models.ForeignKey("ledger.Asset", on_delete=models.PROTECT)
     product = models.ForeignKey("exchange.Product", on_delete=models.PROTECT, null=True, related_name="+")
+    calendar = models.ForeignKey("SettlementCalendar", on_delete=models.PROTECT, null=True, related_name="+")
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     kind = models.CharField(max_length=16, choices=RunKind)

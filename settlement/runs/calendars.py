@@ -1,11 +1,13 @@
-"""Which settlement calendar counts: that of the settings, or a product's own."""
+"""Which settlement calendar counts for a contract: its product's own as it stood at gate closure, or the settings'."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from exchange.models import Contract
 from settlement.models import SettlementCalendar
@@ -25,31 +27,46 @@ def configured_calendar() -> Calendar:
     )
 
 
-def product_calendars() -> dict[int, Calendar]:
-    """The latest own calendar of each product that has one."""
-    rows = SettlementCalendar.objects.order_by("product_id", "-version").distinct("product_id")
-    return {row.product_id: _calendar(row) for row in rows}
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """All products' own calendars, read once: the versions of each in their order, by product."""
+
+    of_product: Mapping[int, list[SettlementCalendar]]
+
+    def at_gate(self, product_id: int, gate_close: datetime) -> SettlementCalendar | None:
+        """What a contract is settled by, whatever is set after its gate has closed; None: by the settings."""
+        stood = (row for row in self.of_product.get(product_id, ()) if row.created_at <= gate_close)
+        return max(stood, key=lambda row: row.version, default=None)
 
 
-def calendar_of(product_id: int | None) -> Calendar:
-    """The calendar of runs of a product, or of those of all without one of their own (None)."""
-    if product_id is None:
-        return configured_calendar()
-    return product_calendars().get(product_id) or configured_calendar()
+def load_versions() -> Versions:
+    """As they are now."""
+    found: dict[int, list[SettlementCalendar]] = {}
+    for row in SettlementCalendar.objects.select_related("product").order_by("product_id", "version"):
+        found.setdefault(row.product_id, []).append(row)
+    return Versions(found)
 
 
-def last_kind_of(product_id: int) -> str:
-    """The last scheduled run of a product's contracts."""
-    return calendar_of(product_id).last_kind
+def calendar_of(version: SettlementCalendar | None) -> Calendar:
+    """The calendar of a version, or of the settings (None)."""
+    return configured_calendar() if version is None else _calendar(version)
+
+
+def last_kind_at_gate(product_id: int, gate_close: datetime) -> str:
+    """The last scheduled run of a contract."""
+    return calendar_of(load_versions().at_gate(product_id, gate_close)).last_kind
 
 
 def contracts_ended_by(kind: str) -> QuerySet[Contract]:
     """Contracts whose last scheduled run is of a kind."""
-    own = {product_id: calendar.last_kind for product_id, calendar in product_calendars().items()}
-    found = Q(product_id__in=[product_id for product_id, last_kind in own.items() if last_kind == kind])
+    rows = SettlementCalendar.objects.all()
+    ending = [row.pk for row in rows if calendar_of(row).last_kind == kind]
+    found = Q(calendar_version__in=ending)
     if configured_calendar().last_kind == kind:
-        found |= ~Q(product_id__in=own)
-    return Contract.objects.filter(found)
+        found |= Q(calendar_version=None)
+    stood = rows.filter(product_id=OuterRef("product_id"), created_at__lte=OuterRef("gate_close"))
+    latest = Subquery(stood.order_by("-version").values("pk")[:1])
+    return Contract.objects.annotate(calendar_version=latest).filter(found)
 
 
 def _calendar(row: SettlementCalendar) -> Calendar:

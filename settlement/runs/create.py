@@ -23,15 +23,16 @@ from settlement.models import (
     RunContract,
     RunKind,
     RunState,
+    SettlementCalendar,
     SettlementJob,
     SettlementRun,
     UsageBatch,
 )
 from settlement.rules import CODE_VERSION, RULES_VERSION
 from settlement.runs.calendar import dispute_deadline, due_at, value_date
-from settlement.runs.calendars import calendar_of, product_calendars
+from settlement.runs.calendars import calendar_of, load_versions
 from settlement.runs.earlier import POSTED, last_posted_run
-from settlement.runs.errors import EarlierRunMissing
+from settlement.runs.errors import EarlierRunMissing, HoldsReleased
 from settlement.runs.shards import shards_of
 
 _FOLLOWS = {RunKind.FINAL: RunKind.INITIAL, RunKind.TRUE_UP: RunKind.FINAL}
@@ -46,21 +47,21 @@ def create_run(
     *,
     actor: str,
     now: datetime,
-    product: Product | None = None,
+    calendar: SettlementCalendar | None = None,
     dispute: Dispute | None = None,
 ) -> SettlementRun:
     """Make the run over all contracts of a currency whose delivery ended in `(period_start, period_end]`, or return it.
 
-    With a `product` of those of that product, else of all products without a calendar of their own. Initial and
-    indicative runs take the contracts that no initial run has taken; a final run takes those of the initial run of the
-    same period, a true-up those of the final one; with the last of them their usage comes too late. A disputed-final
-    run takes the contract of its `dispute`. Raises `InvalidPeriod`, `ContractNotDelivered` and `EarlierRunMissing`.
+    Of those that follow a product's own `calendar`, or the settings' (None). Initial and indicative runs take the
+    contracts that no initial run has taken; a final run takes those of the initial run of the same period, a true-up
+    those of the final one; with the last of them their usage comes too late. A disputed-final run takes the contract of
+    its `dispute`. Raises `InvalidPeriod`, `ContractNotDelivered`, `EarlierRunMissing` and `HoldsReleased`.
     """
     asset = get_currency(currency)
     _check_period(period_start, period_end, now)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [USAGE_LOCK])
-    scope = _Scope(asset, product, period_start, period_end)
+    scope = _Scope(asset, None if calendar is None else calendar.product, calendar, period_start, period_end)
     existing = _existing(scope, kind, dispute)
     if existing is not None:
         return existing
@@ -69,7 +70,7 @@ def create_run(
         **scope.members(),
         **_dates(scope, kind, dispute),
         kind=kind,
-        sequence=scope.runs(kind).count() + 1,
+        sequence=scope.alike(kind).count() + 1,
         usage_through=_usage_through(contracts, kind),
         dispute_id=None if dispute is None else dispute.pk,
         rules_version=RULES_VERSION,
@@ -104,6 +105,7 @@ class _Scope:
 
     currency: Asset
     product: Product | None
+    calendar: SettlementCalendar | None
     period_start: datetime
     period_end: datetime
 
@@ -112,6 +114,11 @@ class _Scope:
 
     def runs(self, kind: RunKind) -> QuerySet[SettlementRun]:
         return SettlementRun.objects.filter(**self.members(), kind=kind)
+
+    def alike(self, kind: RunKind) -> QuerySet[SettlementRun]:
+        """Runs that only their sequence tells apart: those of other versions of the calendar too."""
+        named = {name: value for name, value in self.members().items() if name != "calendar"}
+        return SettlementRun.objects.filter(**named, kind=kind)
 
 
 def _existing(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> SettlementRun | None:
@@ -130,7 +137,7 @@ def _check_period(start: datetime, end: datetime, now: datetime) -> None:
 
 def _dates(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> dict[str, Any]:
     """Value date and dispute deadline. Money that follows a decision is paid after that day."""
-    calendar, period_end = calendar_of(None if scope.product is None else scope.product.pk), scope.period_end
+    calendar, period_end = calendar_of(scope.calendar), scope.period_end
     if dispute is not None:
         return {"value_date": value_date(dispute.decided_at or dispute.decide_by)}
     if kind not in calendar.lags:  # made by hand, outside the calendar
@@ -158,6 +165,7 @@ def _covered(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> list[Sett
         earlier = scope.runs(_FOLLOWS[kind]).filter(state=RunState.PUBLISHED).first()
         if earlier is None:
             raise EarlierRunMissing(f"There is no published {_FOLLOWS[kind]} run of this period.")
+        _check_held(earlier)
         covered = RunContract.objects.filter(run=earlier).values_list("contract_id", flat=True)
         contracts = list(load_contracts(covered).values())
     else:
@@ -170,14 +178,20 @@ def _covered(scope: _Scope, kind: RunKind, dispute: Dispute | None) -> list[Sett
     return sorted(contracts, key=lambda contract: (contract.delivery_start, contract.symbol))
 
 
+def _check_held(earlier: SettlementRun) -> None:
+    """What secures a contract has to be there: a calendar that gets another run later does not bring it back."""
+    if SettlementJob.objects.filter(run=earlier, step=JobStep.RELEASE).exists():
+        raise HoldsReleased(f"The {earlier.kind} run of this period was the last one: its bonds were released.")
+
+
 def _untaken(scope: _Scope) -> list[SettledContract]:
     """Each contract is settled by one initial run, however periods overlap."""
-    contracts = contracts_to_settle(scope.currency.pk, after=scope.period_start, until=scope.period_end)
-    if scope.product is not None:
-        contracts = [contract for contract in contracts if contract.product_id == scope.product.pk]
-    else:
-        own_calendar = product_calendars()
-        contracts = [contract for contract in contracts if contract.product_id not in own_calendar]
+    versions = load_versions()
+    contracts = [
+        contract
+        for contract in contracts_to_settle(scope.currency.pk, after=scope.period_start, until=scope.period_end)
+        if versions.at_gate(contract.product_id, contract.gate_close) == scope.calendar
+    ]
     taken = set(
         RunContract.objects.filter(
             run__kind=RunKind.INITIAL, contract_id__in=[contract.id for contract in contracts]

@@ -25,6 +25,13 @@ class EarlierRunMissing(DomainError):
     category = Category.CONFLICT
 
 
+class HoldsReleased(DomainError):
+    """After the last run of a period its bonds are free, and no later run follows. Dispute what is wrong in time."""
+
+    code = "holds_released"
+    category = Category.CONFLICT
+
+
 class FrozenInputChanged(DomainError):
     """What a run was frozen from is no longer what it was: a row or event was changed. Restore it from a backup."""
 

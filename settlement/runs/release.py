@@ -61,8 +61,9 @@ def _held(contract: SettledContract) -> list[tuple[PositionOutcome, PositionAcco
 def make_release_jobs(now: datetime) -> list[int]:
     """Jobs for the shards of runs that were the last ones, can no longer be disputed, and are not disputed."""
     made: list[int] = []
-    for run in SettlementRun.objects.filter(state=RunState.PUBLISHED, dispute_until__lte=now).order_by("id"):
-        if run.kind != calendar_of(run.product_id).last_kind:
+    disputable = SettlementRun.objects.filter(state=RunState.PUBLISHED, dispute_until__lte=now)
+    for run in disputable.select_related("calendar").order_by("id"):
+        if run.kind != calendar_of(run.calendar).last_kind:
             continue
         released = SettlementJob.objects.filter(run=run, step=JobStep.RELEASE).values_list("subject_id", flat=True)
         covered = RunContract.objects.filter(run=run).exclude(shard__in=released).order_by("place")

@@ -10,12 +10,19 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from exchange.models import Product
 from settlement.market import EndedContract, ended_unsettled
-from settlement.models import RunContract, RunKind, RunState, SettlementRun
+from settlement.models import (
+    JobStep,
+    RunContract,
+    RunKind,
+    RunState,
+    SettlementCalendar,
+    SettlementJob,
+    SettlementRun,
+)
 from settlement.payments.withholding import withhold_unpayable
 from settlement.runs.calendar import Calendar, period_start
-from settlement.runs.calendars import configured_calendar, product_calendars
+from settlement.runs.calendars import calendar_of, configured_calendar, load_versions
 from settlement.runs.close import all_stated, close_run, publish_run
 from settlement.runs.create import create_run
 from settlement.runs.errors import EarlierRunMissing
@@ -52,32 +59,33 @@ def sweep(now: datetime, *, ring: Callable[[int], object], calendar: Calendar | 
     return Swept(runs, jobs)
 
 
-def create_due_runs(now: datetime, calendar: Calendar) -> list[int]:
+def create_due_runs(now: datetime, configured: Calendar) -> list[int]:
     """First runs of periods with all contracts delivered, later ones of the same periods, and those of disputes."""
-    own = product_calendars()
-    products = Product.objects.in_bulk(list(own))
+    versions = load_versions()
+    taken = RunContract.objects.filter(run__kind=RunKind.INITIAL).values("contract_id")
+    ended: dict[SettlementCalendar | None, list[EndedContract]] = {}
+    for contract in ended_unsettled(taken, until=now):
+        ended.setdefault(versions.at_gate(contract.product_id, contract.gate_close), []).append(contract)
+    own = [row for rows in versions.of_product.values() for row in rows]
     made = []
-    for product, each in [(None, calendar), *((products[product_id], own[product_id]) for product_id in sorted(own))]:
-        if each.period:
-            made += [run.pk for run in _first_runs(now, each, product, set(own))]
-            made += [run.pk for run in _later_runs(now, each, product)]
+    for version, calendar in [(None, configured), *((row, calendar_of(row)) for row in own)]:
+        if calendar.period:
+            made += [run.pk for run in _first_runs(now, calendar, version, ended.get(version, []))]
+            made += [run.pk for run in _later_runs(now, calendar, version)]
     return made + [run.pk for run in _runs_of_disputes(now)]
 
 
-def _first_runs(now: datetime, calendar: Calendar, product: Product | None, own: set[int]) -> Iterator[SettlementRun]:
-    """Indicative and initial runs."""
-    taken = RunContract.objects.filter(run__kind=RunKind.INITIAL).values("contract_id")
+def _first_runs(
+    now: datetime, calendar: Calendar, version: SettlementCalendar | None, contracts: list[EndedContract]
+) -> Iterator[SettlementRun]:
+    """Indicative and initial runs, of contracts that no run has taken."""
     for kind in (RunKind.INDICATIVE, RunKind.INITIAL):
         lag = calendar.lags.get(kind)
         if lag is None:
             continue
-        ended = [
-            contract
-            for contract in ended_unsettled(taken, until=now - lag)
-            if (contract.product_id not in own if product is None else contract.product_id == product.pk)
-        ]
+        ended = [contract for contract in contracts if contract.delivery_end <= now - lag]
         for currency, start in _complete_periods(ended, now - lag, calendar.period):
-            run = _create(currency, start, start + calendar.period, kind, product, now)
+            run = _create(currency, start, start + calendar.period, kind, version, now)
             if run is not None:
                 yield run
 
@@ -93,19 +101,21 @@ def _complete_periods(contracts: list[EndedContract], ended: datetime, period: t
     return sorted(key for key, complete in periods.items() if complete)
 
 
-def _later_runs(now: datetime, calendar: Calendar, product: Product | None) -> Iterator[SettlementRun]:
-    """Final runs after published initial ones, true-ups after published final ones."""
+def _later_runs(now: datetime, calendar: Calendar, version: SettlementCalendar | None) -> Iterator[SettlementRun]:
+    """Final runs after published initial ones, true-ups after published final ones, while what they held is held."""
+    freed = SettlementJob.objects.filter(run_id=OuterRef("id"), step=JobStep.RELEASE)
     same = {name: OuterRef(name) for name in ("currency", "period_start", "period_end")}
     for before, kind in ((RunKind.INITIAL, RunKind.FINAL), (RunKind.FINAL, RunKind.TRUE_UP)):
         lag = calendar.lags.get(kind)
         if lag is None:
             continue
-        done = SettlementRun.objects.filter(kind=kind, product=product, **same)
+        done = SettlementRun.objects.filter(kind=kind, calendar=version, **same)
         earlier = SettlementRun.objects.filter(
-            kind=before, product=product, state=RunState.PUBLISHED, period_end__lte=now - lag
+            kind=before, calendar=version, state=RunState.PUBLISHED, period_end__lte=now - lag
         )
-        for run in earlier.exclude(Exists(done)).select_related("currency").order_by("id"):
-            made = _create(run.currency.code, run.period_start, run.period_end, kind, product, now)
+        open_runs = earlier.exclude(Exists(done)).exclude(Exists(freed)).select_related("currency").order_by("id")
+        for run in open_runs:
+            made = _create(run.currency.code, run.period_start, run.period_end, kind, version, now)
             if made is not None:
                 yield made
 
@@ -121,7 +131,7 @@ def _runs_of_disputes(now: datetime) -> Iterator[SettlementRun]:
                 RunKind.DISPUTED_FINAL,
                 actor=ACTOR,
                 now=now,
-                product=run.product,
+                calendar=run.calendar,
                 dispute=dispute,
             )
         except EarlierRunMissing:
@@ -129,14 +139,14 @@ def _runs_of_disputes(now: datetime) -> Iterator[SettlementRun]:
 
 
 def _create(
-    currency: str, start: datetime, end: datetime, kind: RunKind, product: Product | None, now: datetime
+    currency: str, start: datetime, end: datetime, kind: RunKind, version: SettlementCalendar | None, now: datetime
 ) -> SettlementRun | None:
     """A run, unless another one of its contracts is under way or it is there already."""
-    found = {"currency__code": currency, "product": product, "period_start": start, "period_end": end, "kind": kind}
+    found = {"currency__code": currency, "calendar": version, "period_start": start, "period_end": end, "kind": kind}
     if kind == RunKind.INDICATIVE and SettlementRun.objects.filter(**found).exists():
         return None
     try:
-        return create_run(currency, start, end, kind, actor=ACTOR, now=now, product=product)
+        return create_run(currency, start, end, kind, actor=ACTOR, now=now, calendar=version)
     except EarlierRunMissing:
         return None
 

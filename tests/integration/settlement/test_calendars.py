@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.test import override_settings
 
 from exchange.errors import UnknownProduct
 from ledger.errors import InvalidText, NeedsAnotherPerson, NotFound, ReasonMissing
@@ -14,11 +15,32 @@ from settlement.commands.decide_force_majeure import confirm_force_majeure, refu
 from settlement.commands.request_force_majeure import RequestForceMajeure, request_force_majeure
 from settlement.commands.set_settlement_calendar import SetSettlementCalendar, set_settlement_calendar
 from settlement.errors import InvalidPeriod, RequestNotOpen
-from settlement.models import ForceMajeure, RequestState, SettlementCalendar
-from settlement.runs.errors import InvalidCalendar
-from tests.integration.settlement.trading_day import CODE, NOW, START, TradingDay
+from settlement.models import (
+    ForceMajeure,
+    JobState,
+    RequestState,
+    RunKind,
+    SettlementCalendar,
+    SettlementJob,
+    SettlementRun,
+)
+from settlement.runs.errors import HoldsReleased, InvalidCalendar
+from settlement.runs.sweep import sweep
+from tests.audits import audit, findings
+from tests.integration.settlement.test_final_run import sell_and_deliver
+from tests.integration.settlement.trading_day import CODE, END, NOW, START, TradingDay, refusal, requests
 from tests.two_operators import FIRST, SECOND
 
+HOUR = timedelta(hours=1)
+HOURLY = SetSettlementCalendar(
+    product_code=CODE,
+    period_minutes=60,
+    indicative_lag_minutes=None,
+    initial_lag_minutes=60,
+    final_lag_minutes=120,
+    true_up_lag_minutes=None,
+    dispute_minutes=60,
+)
 CALENDAR = SetSettlementCalendar(
     product_code=CODE,
     period_minutes=360,
@@ -138,3 +160,79 @@ def test_a_request_for_force_majeure_is_checked(day: TradingDay) -> None:
     with pytest.raises(UnknownProduct):
         request_force_majeure(replace(good, product_code="NO-SUCH"), actor=FIRST, now=NOW)
     assert ForceMajeure.objects.count() == 1
+
+
+def go(day: TradingDay, at: datetime) -> list[tuple[str, str]]:
+    """Sweep at an instant until nothing more is due; the runs that there are."""
+    day.clock.at = at
+    for _ in range(4):
+        sweep(day.clock.at, ring=lambda _: None)
+        day.work_off()
+    assert not SettlementJob.objects.exclude(state=JobState.DONE).exists()
+    return list(SettlementRun.objects.order_by("id").values_list("kind", "state"))
+
+
+def test_a_contract_whose_gate_has_closed_keeps_its_calendar(day: TradingDay) -> None:
+    set_settlement_calendar(HOURLY, actor=FIRST, now=NOW)
+    later = day.list_window(END + 6 * HOUR)
+    sell_and_deliver(day)
+    day.report("provider-1", requests(80_000))
+    at_once = replace(HOURLY, initial_lag_minutes=0, final_lag_minutes=1, dispute_minutes=0)
+    second = set_settlement_calendar(at_once, actor=FIRST, now=END)
+    assert go(day, END + timedelta(minutes=59)) == []
+    assert go(day, END + HOUR) == [("initial", "published")]
+    assert SettlementRun.objects.get().dispute_until == END + 2 * HOUR
+    day.deliver(END + 7 * HOUR)  # whose gate closes under the new one
+    assert later.gate_close > END
+    go(day, END + 7 * HOUR)
+    assert SettlementRun.objects.get(period_end=END + 7 * HOUR).calendar == second
+
+
+def test_two_calendars_may_settle_contracts_of_one_period_apart(day: TradingDay) -> None:
+    """The gates of two windows that end within the same two hours close before and after a change."""
+    first = set_settlement_calendar(replace(HOURLY, period_minutes=120), actor=FIRST, now=NOW)
+    later = day.list_window(END)
+    day.sweep_contracts()
+    sell_and_deliver(day)
+    changed = replace(HOURLY, period_minutes=120, initial_lag_minutes=30)
+    second = set_settlement_calendar(changed, actor=FIRST, now=later.gate_close - timedelta(minutes=1))
+    day.deliver(END + HOUR)
+    go(day, END + HOUR + timedelta(minutes=30))
+    go(day, END + 2 * HOUR)
+    runs = SettlementRun.objects.order_by("id")
+    assert [(run.calendar, run.sequence) for run in runs] == [(second, 1), (first, 2)]
+    covered = [run.contracts.values_list("contract_id", flat=True).get() for run in runs]
+    assert covered == [later.pk, day.contract.pk]
+    assert sorted(kind for kind, _ in go(day, END + 3 * HOUR)) == ["final", "final", "initial", "initial"]
+    assert findings(audit()) == {}
+
+
+def test_after_the_release_a_new_calendar_brings_neither_usage_nor_a_run(day: TradingDay) -> None:
+    set_settlement_calendar(HOURLY, actor=FIRST, now=NOW)
+    sell_and_deliver(day)
+    day.report("provider-1", requests(80_000))
+    for hours in (1, 2, 4):
+        go(day, END + hours * HOUR)
+    assert day.held("provider-1") == 0
+    set_settlement_calendar(replace(HOURLY, true_up_lag_minutes=600), actor=FIRST, now=day.clock.at)
+    check_over(day)
+
+
+def test_after_the_release_new_settings_bring_neither_usage_nor_a_run(day: TradingDay) -> None:
+    with override_settings(SETTLEMENT_PERIOD_SECONDS=3_600):
+        sell_and_deliver(day)
+        day.report("provider-1", requests(80_000))
+        for hours in (1, 2, 4):
+            go(day, END + hours * HOUR)
+        assert day.held("provider-1") == 0
+    with override_settings(SETTLEMENT_PERIOD_SECONDS=3_600, SETTLEMENT_TRUE_UP_LAG_SECONDS=7_201):
+        check_over(day)
+        with pytest.raises(HoldsReleased):
+            day.settle(RunKind.TRUE_UP)
+
+
+def check_over(day: TradingDay) -> None:
+    (late,) = day.report("provider-1", [refusal(5_000)])
+    assert late.code == "after_final_run"
+    assert [kind for kind, _ in go(day, END + 24 * HOUR)] == ["initial", "final"]
+    assert findings(audit()) == {}

@@ -13,6 +13,16 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="settlementrun",
+            name="calendar",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="settlement.settlementcalendar",
+            ),
+        ),
         migrations.CreateModel(
             name="Unheld",
             fields=[
@@ -42,5 +52,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        run_sql_file(SQL_FOLDER, "0008_unheld"),
+        run_sql_file(SQL_FOLDER, "0008_calendars_and_holds"),
     ]

@@ -1,1 +1,0 @@
-SELECT make_append_only('settlement_unheld');
