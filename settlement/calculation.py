@@ -54,8 +54,8 @@ def calculate(terms: PositionTerms, position: PositionInput) -> PositionOutcome:
     taken = min(used, Q); S = min(Q - taken, counted refusals), or Q - taken if the position was ended;
     B = Q - taken - S;
     delivered = floor(N taken / Q); paid = floor(N (1000 taken + B take_or_pay) / 1000 Q); of paid, floor(delivered
-    permille / 1000) goes back for missed service; of the refund N - paid, floor(N S / Q) is for short, what open cases
-    could still turn into pay is suspended, and the rest is for unused.
+    permille / 1000) goes back for missed service; of the refund N - paid, what open cases could still turn into pay is
+    suspended, floor(N S / Q) is for short and the rest for unused: S, and damages, of what is short whoever is right.
     """
     return _outcome(terms, position, quantities(terms, position))
 
@@ -81,12 +81,10 @@ def exact_figures(
 def _outcome(terms: PositionTerms, position: PositionInput, tokens: Quantities) -> PositionOutcome:
     delivered = _floor(at_own_price(position, tokens.taken))
     all_paid = _floor(paid(terms, position, tokens.taken, tokens.unused))
-    refund_short = _floor(at_own_price(position, tokens.short))
-    refund_unused = position.notional_micros - all_paid - refund_short
+    refund_short = _floor(at_own_price(position, tokens.short_if_disputed))
     suspended = 0
     if position.disputed_millitokens:
-        if_disputed = _floor(paid(terms, position, tokens.taken_if_disputed, tokens.unused_if_disputed))
-        suspended = min(if_disputed - all_paid, refund_unused)
+        suspended = _floor(paid(terms, position, tokens.taken_if_disputed, tokens.unused_if_disputed)) - all_paid
     verdict = judged(terms, position)
     off = delivered * verdict.permille // PERMILLE
 
@@ -102,9 +100,9 @@ def _outcome(terms: PositionTerms, position: PositionInput, tokens: Quantities) 
         excess_tokens=tokens.used - tokens.taken - made_up.tokens - overage,
         delivered_micros=delivered,
         take_or_pay_micros=all_paid - delivered,
-        refund_unused_micros=refund_unused - suspended,
+        refund_unused_micros=position.notional_micros - all_paid - refund_short - suspended,
         refund_short_micros=refund_short,
-        damages_micros=_floor(damages(terms, position, tokens.short - tokens.excused)),
+        damages_micros=_floor(damages(terms, position, tokens.owing_damages)),
         overage_fee_micros=overage_fee,
         pay=_payout(all_paid - off, terms, position),
         overage=_payout(overage_micros, terms, position),

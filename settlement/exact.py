@@ -27,20 +27,20 @@ def figures_of(
     The parts of a payout are `<line>:provider_fee` and `<line>:share:<beneficiary>`; see `PAYOUT_LINES`.
     """
     settled = paid(terms, position, tokens.taken, tokens.unused)
-    refund = at_own_price(position, tokens.unused)[0] * (PERMILLE - terms.take_or_pay_permille), settled[1]
+    refund = at_own_price(position, tokens.unused_if_disputed)[0] * (PERMILLE - terms.take_or_pay_permille), settled[1]
     suspended = 0, settled[1]
     if position.disputed_millitokens:
         if_disputed = paid(terms, position, tokens.taken_if_disputed, tokens.unused_if_disputed)
-        suspended = min(if_disputed[0] - settled[0], refund[0]), settled[1]
+        suspended = if_disputed[0] - settled[0], settled[1]
     price = price_above(position)
     figures = {
         "delivered": at_own_price(position, tokens.taken),
         "take_or_pay": paid(terms, position, 0, tokens.unused),
         "sla": (outcome.delivered_micros * judged(terms, position).permille, PERMILLE),
-        "refund_unused": (refund[0] - suspended[0], refund[1]),
-        "refund_short": at_own_price(position, tokens.short),
+        "refund_unused": refund,
+        "refund_short": at_own_price(position, tokens.short_if_disputed),
         "suspended": suspended,
-        "damages": damages(terms, position, tokens.short - tokens.excused),
+        "damages": damages(terms, position, tokens.owing_damages),
         "overage": (outcome.overage_tokens * price[0], price[1]),
         "overage_fee": (outcome.overage.gross_micros * terms.buyer_fee_ppm, PPM),
         "made_up": (outcome.made_up.gross_micros, 1),

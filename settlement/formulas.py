@@ -26,7 +26,8 @@ class Quantities(NamedTuple):
     """What became of Q = taken + short + unused, and what was used besides. Whole tokens.
 
     `above` was served in time beyond Q; `excused` of short owes no damages. If the larger claims of open cases were
-    right, `taken_if_disputed` would be taken and `unused_if_disputed` unused.
+    right, `taken_if_disputed` would be taken, `unused_if_disputed` unused and `short_if_disputed` short: no more than
+    now of the latter two.
     """
 
     used: int
@@ -37,6 +38,15 @@ class Quantities(NamedTuple):
     excused: int
     taken_if_disputed: int
     unused_if_disputed: int
+
+    @property
+    def short_if_disputed(self) -> int:
+        return self.taken + self.short + self.unused - self.taken_if_disputed - self.unused_if_disputed
+
+    @property
+    def owing_damages(self) -> int:
+        """Excused tokens come first."""
+        return max(self.short_if_disputed - self.excused, 0)
 
 
 def quantities(terms: PositionTerms, position: PositionInput) -> Quantities:

@@ -66,18 +66,20 @@ def settle(terms: PositionTerms, position: PositionInput) -> Figures:
     paid = worth(taken, unused)
     delivered = floor(price * taken)
 
-    refund = price * unused * (1 - Fraction(terms.take_or_pay_permille, 1000))
-    refunded = position.notional_micros - floor(paid) - floor(price * short)
+    # The provider gets what the smaller claim gives it, the buyer what the larger one leaves: the rest is suspended.
     claimed = min(bought, floor(served_exact + Fraction(position.disputed_millitokens, 1000)))
-    claim = worth(claimed, shares_of(claimed)[1])
-    suspended, suspended_exact = min(floor(claim) - floor(paid), refunded), min(claim - paid, refund)
+    sure_short, sure_unused = shares_of(claimed)
+    claim = worth(claimed, sure_unused)
+    refund, short_refund = price * sure_unused * (1 - Fraction(terms.take_or_pay_permille, 1000)), price * sure_short
+    suspended, suspended_exact = floor(claim) - floor(paid), claim - paid
 
     missed = _missed(terms.sla, position.service)
     off = NOTHING
     if terms.sla is not None:
         off = delivered * Fraction(min(terms.sla.cap_permille, sum(missed.values())), 1000)
 
-    damages = (short - excused) * (max(reference - price, NOTHING) + price * Fraction(terms.damages_permille, 1000))
+    owing = sure_short - min(sure_short, excused)
+    damages = owing * (max(reference - price, NOTHING) + price * Fraction(terms.damages_permille, 1000))
     damages = min(damages, Fraction(position.bond_micros))
 
     fee = Fraction(terms.buyer_fee_ppm, 1_000_000)
@@ -97,12 +99,13 @@ def settle(terms: PositionTerms, position: PositionInput) -> Figures:
     charged = floor(overage * dear)
     exact = {
         "delivered": price * taken, "take_or_pay": price * unused * Fraction(terms.take_or_pay_permille, 1000),
-        "sla": off, "refund_unused": refund - suspended_exact, "refund_short": price * short,
+        "sla": off, "refund_unused": refund, "refund_short": short_refund,
         "suspended": suspended_exact, "damages": damages, "overage": overage * dear, "overage_fee": charged * fee,
         "made_up": Fraction(made_up), "made_up_fee": made_up * fee,
     }  # fmt: skip
     posted = {kind: floor(value) for kind, value in exact.items()} | {
-        "take_or_pay": floor(paid) - delivered, "refund_unused": refunded - suspended, "suspended": suspended,
+        "take_or_pay": floor(paid) - delivered, "suspended": suspended,
+        "refund_unused": position.notional_micros - floor(claim) - floor(short_refund),
     }  # fmt: skip
     gross = {"pay": floor(paid) - floor(off), "overage": charged, "made_up": made_up}
     own = Fraction(position.provider_fee_picos, position.notional_micros * 1_000_000)
