@@ -2,8 +2,9 @@
 
 Escrow is empty by then, so the money comes back from whoever got too much. All lines of a position go into one
 transaction, which is judged by where it leaves its accounts: damages and overage come out of what is still held for
-them, all else out of free cash. What is missing becomes the payer's debt and the payees' claim on that payer, and what
-is only claimed cannot be held back again: the hold is so much smaller. So no run ever fails for lack of a party's cash.
+them, all else out of free cash, for a bond secures damages of later runs and pays debts when it is released. What is
+missing becomes the payer's debt and the payees' claim on that payer, and what is only claimed cannot be held back
+again: the hold is so much smaller. So no run ever fails for lack of a party's cash.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from config.demo.disputing import decide, open_dispute
 from config.demo.failure import DemoFailed
 from config.demo.paying import pay_out
 from config.demo.report import Payments
+from config.demo.ruling import rule_open_cases
 from config.demo.trading import OPERATOR
 from exchange.models import Contract, ContractState
 from exchange.windows import Window
@@ -68,6 +69,7 @@ class Closing:
 
     def release(self, settled: Settled) -> None:
         """Let what the positions still hold be freed, now that nothing can be disputed any more."""
+        rule_open_cases(now=self._end + FINAL_AFTER)
         self._ring_until(_released(settled.final), "bonds and overage holds are free")
 
     def _run(self, kind: RunKind, after: timedelta) -> int:

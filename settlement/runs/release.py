@@ -16,6 +16,7 @@ from settlement.runs.collect import clear_debts
 from settlement.runs.earlier import POSTED, last_posted_run
 from settlement.runs.jobs import Claim, finish_job, holding, next_shard
 from settlement.runs.unheld import unheld_of
+from settlement.selectors.cases import has_open_case
 from settlement.selectors.disputes import has_open_dispute
 
 ACTOR = "settlement"
@@ -59,7 +60,10 @@ def _held(contract: SettledContract) -> list[tuple[PositionOutcome, PositionAcco
 
 
 def make_release_jobs(now: datetime) -> list[int]:
-    """Jobs for the shards of runs that were the last ones, can no longer be disputed, and are not disputed."""
+    """Jobs for the shards of runs that were the last ones and can no longer be disputed, with no dispute or case open.
+
+    A case stays open until the meters agree or two operators rule, for the least if need be: no time decides it.
+    """
     made: list[int] = []
     disputable = SettlementRun.objects.filter(state=RunState.PUBLISHED, dispute_until__lte=now)
     for run in disputable.select_related("calendar").order_by("id"):
@@ -79,8 +83,8 @@ def make_release_jobs(now: datetime) -> list[int]:
 
 
 def _is_over(contract_id: int) -> bool:
-    """Whether no run of a contract is under way or asked for by a dispute."""
+    """Whether no run of a contract is under way or asked for by a dispute, and no discrepancy waits for a ruling."""
     under_way = RunContract.objects.filter(contract_id=contract_id, run__kind__in=POSTED).exclude(
         run__state=RunState.PUBLISHED
     )
-    return not under_way.exists() and not has_open_dispute(contract_id)
+    return not under_way.exists() and not has_open_dispute(contract_id) and not has_open_case(contract_id)

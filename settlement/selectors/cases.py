@@ -54,6 +54,11 @@ def unsettled_cases(contract_id: int) -> dict[tuple[int, int], list[DiscrepancyC
     return dict(found)
 
 
+def has_open_case(contract_id: int) -> bool:
+    """Whether nobody has decided or resolved a discrepancy of a contract yet."""
+    return DiscrepancyCase.objects.filter(contract_id=contract_id, state__in=UNSETTLED_STATES).exists()
+
+
 @dataclass(frozen=True, slots=True)
 class RegisterEntry:
     """The bias register of a pair as it stands after the latest window that was reconciled."""

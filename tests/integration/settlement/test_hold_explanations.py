@@ -11,6 +11,9 @@ import pytest
 from ledger.chart import AccountKey, Role
 from ledger.models import Account
 from ledger.restrictions import freeze_account
+from settlement.commands.decide_ruling import confirm_ruling
+from settlement.commands.propose_ruling import ProposeRuling, propose_ruling
+from settlement.metering.records import Ruling
 from settlement.models import JobStep, RunKind, RunState, SettlementJob
 from settlement.runs import settle_shard
 from settlement.runs.jobs import Claim, holding
@@ -18,7 +21,8 @@ from settlement.runs.release import make_release_jobs
 from tests.audits import audit, findings, found_by, tamper
 from tests.conftest import DatabaseUrls
 from tests.integration.settlement.trading_day import END, START, TradingDay, refusal, requests
-from tests.two_operators import withdraw
+from tests.integration.settlement.usage_rows import UsageRows, only_case, reconcile
+from tests.two_operators import FIRST, SECOND, withdraw
 
 PAIRS = (("buyer-1", "provider-1"), ("buyer-2", "provider-1"), ("buyer-2", "provider-2"))
 
@@ -154,3 +158,24 @@ def test_a_debt_that_nobody_claims_is_found(day: TradingDay, database: DatabaseU
     assert findings(audit()) == {}
     tamper(database, "UPDATE ledger_account SET balance = balance + 1 WHERE role = 'debt'")
     assert found_by(audit("settlement.debts")) == {"settlement.debts": ["party buyer-1"]}
+
+
+def test_a_bond_stays_held_while_a_case_is_open(day: TradingDay) -> None:
+    day.sell("provider-1", 10, 420)
+    day.buy("buyer-1", 10, 420)
+    day.deliver()
+    day.clock.at = END + timedelta(hours=1)
+    UsageRows(day).both("far", 10_000, 2_000)
+    reconcile(day)
+    day.settle()
+    day.settle(RunKind.FINAL)
+    day.release()
+    assert day.held("provider-1") == 1_000_000
+    case = only_case()
+    propose_ruling(ProposeRuling(case.pk, Ruling.MINIMUM, "Nobody proves more."), actor=FIRST, now=day.clock.at)
+    day.release()
+    assert day.held("provider-1") == 1_000_000
+    confirm_ruling(case.pk, actor=SECOND, now=day.clock.at)
+    day.release()
+    assert day.held("provider-1") == 0
+    assert findings(audit()) == {}
