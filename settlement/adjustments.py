@@ -36,10 +36,12 @@ def draft_adjustment(
     *,
     run_key: str,
     effective_at: datetime,
+    credits: Iterable[Leg] = (),
 ) -> TransactionDraft | None:
-    """What the figures of a later run change against those posted before; None if nothing."""
+    """What the figures of a later run change against those posted before; None if nothing. `credits`: legs of what
+    disputes gave already."""
     change = difference(new, old)
-    legs = tuple(leg for leg in position_legs(change, accounts) if leg.amount)
+    legs = tuple(leg for leg in position_legs(change, accounts) if leg.amount) + tuple(credits)
     holds = tuple(hold for hold in position_holds(change, accounts) if hold.delta)
     if not legs and not holds:
         return None

@@ -14,11 +14,16 @@ FIGURE_MODULES = (
     "exchange.matching.types",
     "exchange.terms",
     "ledger.chart",
+    "ledger.drafts",
     "ledger.errors",
     "ledger.merkle",
     "ledger.money",
+    "ledger.texts",
     "settlement.calculation",
     "settlement.code_version",
+    "settlement.disputes.credits",
+    "settlement.disputes.frozen",
+    "settlement.disputes.postings",
     "settlement.errors",
     "settlement.exact",
     "settlement.formulas",
@@ -41,6 +46,7 @@ FIGURE_MODULES = (
     "settlement.outcome",
     "settlement.outcome_record",
     "settlement.position",
+    "settlement.postings",
     "settlement.rules",
     "settlement.runs.evidence",
     "settlement.runs.figures",
@@ -48,6 +54,7 @@ FIGURE_MODULES = (
     "settlement.runs.frozen_position",
     "settlement.sla",
     "settlement.splits",
+    "settlement.statements.party_line",
 )
 
 

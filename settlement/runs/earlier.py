@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from settlement.models import PositionSettlement, RunContract, RunKind, SettlementRun
+from settlement.disputes.credits import SettledDispute
+from settlement.models import Dispute, PositionSettlement, RunContract, RunKind, SettlementRun
+from settlement.runs.frozen import portable
+from settlement.selectors.disputes import frozen_dispute
 
 POSTED = frozenset(
     {RunKind.INITIAL, RunKind.FINAL, RunKind.TRUE_UP, RunKind.DISPUTED_FINAL}
@@ -39,3 +43,20 @@ def earlier_outcomes(run: SettlementRun, contract_id: int) -> dict[tuple[int, in
     return {
         (buyer, provider): found for buyer, provider, found in rows.values_list("buyer_id", "provider_id", "outcome")
     }
+
+
+def settled_disputes(
+    run: SettlementRun, contract_id: int, codes: Mapping[int, str]
+) -> dict[tuple[int, int], tuple[SettledDispute, ...]]:
+    """The disputes of each position, by buyer and provider, that runs before settled, in the order of these."""
+    runs = SettlementRun.objects.filter(contracts__contract_id=contract_id, kind=RunKind.DISPUTED_FINAL, id__lt=run.pk)
+    numbers = {each.dispute_id: each.pk for each in runs if each.dispute_id is not None}
+    found: dict[tuple[int, int], tuple[SettledDispute, ...]] = {}
+    for dispute in sorted(Dispute.objects.filter(id__in=numbers), key=lambda dispute: numbers[dispute.pk]):
+        pair = (dispute.buyer_id, dispute.provider_id)
+        rows = PositionSettlement.objects.filter(run_id=numbers[dispute.pk], contract_id=contract_id)
+        since = rows.filter(buyer_id=pair[0], provider_id=pair[1]).values_list("outcome", flat=True).first()
+        if since is not None:
+            settled = SettledDispute(frozen_dispute(dispute.pk), portable(since, codes))
+            found[pair] = (*found.get(pair, ()), settled)
+    return found

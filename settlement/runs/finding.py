@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger.drafts import TransactionDraft
+from ledger.chart import AccountKey, Role
+from ledger.drafts import Leg, TransactionDraft
 from ledger.packing import packed_cursor
 from settlement.adjustments import draft_adjustment
+from settlement.disputes.postings import DISPUTE
 from settlement.market import SettledContract
 from settlement.models import MakeUpCredit, MakeUpUse, RunKind, SettlementRun
 from settlement.postings import PartyRef, PositionAccounts, chunk_reference, chunks, draft_chunk
 from settlement.rules import CODE_VERSION, RULES_VERSION
-from settlement.runs.contract_lines import contract_lines
+from settlement.runs.contract_lines import contract_lines, dispute_credits
 from settlement.runs.copying import copy_lines, copy_positions, copy_unmatched
 from settlement.runs.escrow_check import check_before
 from settlement.runs.figures import ContractFigures, PositionFigure, settle
@@ -103,8 +105,21 @@ def _adjustment(
         _accounts(contract, figure, parties),
         run_key=run.key,
         effective_at=contract.delivery_end,
+        credits=_credit_legs(run, figure, parties),
     )
     return ("", None) if draft is None else (draft.reference, draft)
+
+
+def _credit_legs(run: SettlementRun, figure: PositionFigure, parties: Parties) -> list[Leg]:
+    """From the party that disputed back to whoever paid it then."""
+    legs = []
+    for credit in dispute_credits(figure.contract, figure, parties.codes):
+        party, payee = (parties.ids[code] for code in (credit.dispute.party, credit.dispute.payee))
+        legs += [
+            Leg(AccountKey(party, run.currency_id, Role.CASH), -credit.micros, DISPUTE),
+            Leg(AccountKey(payee, run.currency_id, Role(credit.dispute.payee_role)), credit.micros, DISPUTE),
+        ]
+    return legs
 
 
 def _secured(

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Q
 
 from ledger.models import Party, PartyKind
+from settlement.disputes.credits import SettledDispute
 from settlement.errors import ContractNotDelivered
 from settlement.market import Position, SettledContract, load_positions, load_schedules
 from settlement.metering.completeness_rules import CompletenessState
@@ -21,7 +22,7 @@ from settlement.metering.records import Side
 from settlement.metering.usage_records import usage_since
 from settlement.metering.weights import parse_weights
 from settlement.models import ForceMajeure, Meter, RequestState, RunKind, SettlementRun, UsageWatermark
-from settlement.runs.earlier import basis_of, earlier_outcomes
+from settlement.runs.earlier import basis_of, earlier_outcomes, settled_disputes
 from settlement.runs.frozen import (
     FrozenContract,
     FrozenPosition,
@@ -119,6 +120,7 @@ def freeze(
     """A contract as one value. `versions`: of the rules, and of the code."""
     contract, positions, basis = read.contract, read.positions, basis_of(run)
     earlier = earlier_outcomes(run, contract.id)
+    settled = settled_disputes(run, contract.id, parties.codes) if earlier else {}
     schedules = {
         provider_id: _schedule(schedule, parties)
         for provider_id, schedule in load_schedules(contract, {each.provider for each in positions}).items()
@@ -142,7 +144,7 @@ def freeze(
             contract, {each.provider.id: each.provider.code for each in positions}, basis.created_at
         ),
         positions=tuple(
-            _freeze_position(position, read, credits, parties, schedules, earlier) for position in positions
+            _freeze_position(position, read, credits, parties, schedules, earlier, settled) for position in positions
         ),
         unmatched=_unmatched(read, parties),
         disputes=disputes,
@@ -160,6 +162,7 @@ def _freeze_position(
     parties: Parties,
     schedules: Mapping[int, FrozenSchedule],
     earlier: Mapping[Pair, dict[str, Any]],
+    settled: Mapping[Pair, tuple[SettledDispute, ...]],
 ) -> FrozenPosition:
     pair = (position.buyer.id, position.provider.id)
     return FrozenPosition(
@@ -178,6 +181,7 @@ def _freeze_position(
         usage=_used(read.usage.get(pair)),
         make_up=credits.offered(read.contract, *pair),
         earlier=portable(earlier[pair], parties.codes) if pair in earlier else None,
+        settled=settled.get(pair, ()),
     )
 
 

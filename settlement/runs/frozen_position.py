@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from settlement.disputes.credits import SettledDispute
 from settlement.make_up import MakeUp
 from settlement.metering.completeness_rules import CompletenessState
 from settlement.metering.records import Side
@@ -44,7 +45,8 @@ class FrozenUsage(Struct, frozen=True, gc=False):
 @dataclass(frozen=True, slots=True)
 class FrozenPosition:
     """A position with all that is read of it. `earlier`: what the last posted run of the contract found, as
-    `portable` makes it of `outcome_record`; `ended`: when it ended before its window did, and by what.
+    `portable` makes it of `outcome_record`; `ended`: when it ended before its window did, and by what; `settled`: its
+    disputes that were settled before, in their order (see `settlement.disputes.credits`).
     """
 
     buyer: str
@@ -62,6 +64,7 @@ class FrozenPosition:
     usage: FrozenUsage
     make_up: tuple[MakeUp, ...] = ()
     earlier: Mapping[str, Any] | None = None
+    settled: tuple[SettledDispute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def position_json(position: FrozenPosition, told: dict[int, Any]) -> dict[str, A
         value["make_up"] = [_make_up(each) for each in position.make_up]
     if position.earlier is not None:
         value["earlier"] = position.earlier
+    if position.settled:
+        value["settled"] = [each.to_json() for each in position.settled]
     return value
 
 
@@ -131,6 +136,7 @@ def read_position(value: Mapping[str, Any]) -> FrozenPosition:
         usage=FrozenUsage(int(value["usage"]["events"]), value["usage"]["digest"]),
         make_up=tuple(_read_make_up(each) for each in value.get("make_up", ())),
         earlier=value.get("earlier"),
+        settled=tuple(SettledDispute.from_json(each) for each in value.get("settled", ())),
     )
 
 

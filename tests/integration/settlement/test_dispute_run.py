@@ -6,10 +6,13 @@ import json
 from collections import Counter
 
 import pytest
+from django.core.management import call_command
+from django.test import override_settings
 
 from ledger.chart import Role
 from ledger.keys.ring import public_jwks
 from ledger.models import Account, Entry, Transaction
+from settlement.metering.events import CORRECTION_TYPE
 from settlement.models import (
     Dispute,
     DisputeState,
@@ -156,4 +159,70 @@ def test_what_open_cases_keep_back_is_in_suspense_beside_what_is_disputed(
     assert findings(audit()) == {}
     market.decide(dispute, 50_000)
     run_of(market, dispute)
+    assert findings(audit()) == {}
+
+
+def void_requests(market: DisputedDay, numbers: range) -> None:
+    """Both sides take so many requests of 1,000 tokens back."""
+    for code in ("buyer-1", "provider-1"):
+        for number in numbers:
+            event = requests(80_000)[number]
+            data = event["data"] | {"supersedes": f"r{number}", "why": "never served", "replacement": "void"}
+            void = {"type": CORRECTION_TYPE, "id": f"void-{number}", "source": f"meter/{code}", "data": data}
+            (result,) = market.day.report(code, [event | void])
+            assert result.status == "accepted", result
+
+
+NET = 33_600  # what 20,000 tokens less are worth to the buyer: take-or-pay stays
+
+
+@pytest.mark.parametrize(("decided", "comes_to"), [(10_000, NET), (NET, NET), (84_000, 84_000)])
+def test_a_correction_of_what_was_disputed_is_not_paid_a_second_time(
+    market: DisputedDay, decided: int, comes_to: int
+) -> None:
+    """The buyer gets the higher of decision and correction."""
+    before = market.day.balance("buyer-1")
+    dispute = market.open(micros=decided)
+    market.decide(dispute, decided)
+    run_of(market, dispute)
+    assert market.day.balance("buyer-1") == before + decided
+    void_requests(market, range(20))
+    final = market.day.settle(RunKind.FINAL)
+    assert final.state == RunState.PUBLISHED
+    assert market.day.balance("buyer-1") == before + comes_to
+    assert told(final)[market.party_id("buyer-1"), "dispute"] == -min(decided, NET)
+    assert told(final)[market.party_id("provider-1"), "dispute"] == min(decided, NET)
+    assert findings(audit()) == {}
+    call_command("recompute_run", final.pk)
+
+
+@override_settings(SETTLEMENT_TRUE_UP_LAG_SECONDS=100 * 86_400)
+def test_what_a_true_up_takes_away_again_is_credited_no_longer(market: DisputedDay) -> None:
+    before = market.day.balance("buyer-1")
+    dispute = market.open(micros=NET)
+    market.decide(dispute, NET)
+    run_of(market, dispute)
+    void_requests(market, range(20))
+    market.day.settle(RunKind.FINAL)
+    again = [event | {"id": f"again-{event['id']}"} for event in requests(20_000)]
+    for event in again:
+        event["data"] = event["data"] | {"request_id": event["id"]}
+    market.day.report_both("buyer-1", "provider-1", again)
+    true_up = market.day.settle(RunKind.TRUE_UP)
+    assert told(true_up)[market.party_id("buyer-1"), "dispute"] == NET
+    assert market.day.balance("buyer-1") == before + NET
+    assert findings(audit()) == {}
+    call_command("recompute_run", true_up.pk)
+
+
+def test_a_correction_against_the_party_leaves_its_decision_alone(market: DisputedDay) -> None:
+    dispute = market.open(micros=NET)
+    market.decide(dispute, NET)
+    run_of(market, dispute)
+    more = [event | {"id": f"more-{event['id']}"} for event in requests(5_000)]
+    for event in more:
+        event["data"] = event["data"] | {"request_id": event["id"]}
+    market.day.report_both("buyer-1", "provider-1", more)
+    final = market.day.settle(RunKind.FINAL)
+    assert (market.party_id("buyer-1"), "dispute") not in told(final)
     assert findings(audit()) == {}
