@@ -62,9 +62,7 @@ def find(run: SettlementRun, read: Read, place: int, credits: Credits, parties: 
     drafts = {draft.reference: draft for _, draft in posted if draft is not None}
     secured = {} if run.kind == RunKind.INITIAL else _secured(contract, figures, posted, parties)
     drafts |= within_what_is_held(contract.id, secured)
-    return Found(
-        contract, place, frozen, tuple(drafts.values()), secured, len(lines) + 1, digest, result_digest
-    )
+    return Found(contract, place, frozen, tuple(drafts.values()), secured, len(lines) + 1, digest, result_digest)
 
 
 def _keep_frozen(run: SettlementRun, contract: SettledContract, content: bytes, digest: bytes) -> None:

@@ -9,7 +9,7 @@ from settlement.sql import SQL_FOLDER
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("settlement", "0007_statements_to_check"),
+        ("settlement", "0009_payments_held"),
     ]
 
     operations = [
@@ -52,5 +52,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        run_sql_file(SQL_FOLDER, "0008_calendars_and_holds"),
+        run_sql_file(SQL_FOLDER, "0010_calendars_and_holds"),
     ]
