@@ -51,7 +51,7 @@ def rabbit(_urls: DatabaseUrls) -> Wire:
 def _forget() -> None:
     """Remove the queue with whatever messages a test that was killed left in it: workers would do those first."""
     with Connection(RABBIT_URL) as connection:
-        connection.channel().queue_delete(QUEUE)
+        Queue(QUEUE, channel=connection.channel()).delete()
 
 
 @pytest.mark.timeout(300)

@@ -24,7 +24,7 @@ from settlement.statements.canonical import canonical_bytes, canonical_digest
 from settlement.statements.signing import Signer
 from tests.audits import audit, findings, tamper
 from tests.conftest import Databases, DatabaseUrls
-from tests.integration.settlement.test_recompute import settled_day
+from tests.integration.settlement.settled_bundles import settled_day
 
 POSTED, STATED, SIGNED = CHECKS = ("settlement.posted_statements", "settlement.stated", "settlement.signed")
 CORE = "convert_to(replace(convert_from(core, 'UTF8'), '\"amount\":\"', '\"amount\":\"9'), 'UTF8')"
