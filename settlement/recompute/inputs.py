@@ -53,7 +53,8 @@ def _of_run(run: ManifestRun, frozen: FrozenContract) -> Iterator[str]:
         yield f"it was frozen under rules {frozen.rules_version}, the run states {run.rules_version}"
     if frozen.usage_through != (NO_LIMIT if run.usage_through is None else run.usage_through):
         yield f"it was frozen with the usage up to call {frozen.usage_through}, the run states another"
-    if frozen.suspends != (run.kind in _SUSPENDING):
+    # A dispute's run keeps the figures of the run before it, with what that one held back.
+    if not frozen.disputes and frozen.suspends != (run.kind in _SUSPENDING):
         yield f"what is disputed is {'' if frozen.suspends else 'not '}held back, other than in {run.kind} runs"
     if not run.follows and any(position.earlier is not None for position in frozen.positions):
         yield f"it names earlier figures, and {run.kind} runs follow none"
