@@ -9,7 +9,7 @@ class SettlementConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from settlement import account_uses, audit  # models load after apps
+        from settlement import account_uses, audit, decision_audit, run_audit  # models load after apps
         from settlement.disputes import account_uses as dispute_uses
         from settlement.disputes import audit as dispute_audit
         from settlement.payments import account_uses as payment_uses
@@ -18,6 +18,8 @@ class SettlementConfig(AppConfig):
         from settlement.statements import auditor_keys
 
         audit.register()
+        run_audit.register()
+        decision_audit.register()
         account_uses.register()
         dispute_audit.register()
         dispute_uses.register()

@@ -65,11 +65,14 @@ POSITIONS = HoldExplanation(
 )
 
 # What the ledger posted for a party under a run's references and refs, and what its lines say, on cash (the house: its
-# fees). Lines of runs of earlier releases were not kept.
+# fees). A line of a run that posts names a transaction, or moves nothing: what lines without one say must not even
+# cancel out. Lines of runs of earlier releases were not kept.
 _LINES = """
     WITH said AS (
-        SELECT line.party_id, line.reference, line.ref, sum(line.amount_micros) AS micros
-          FROM settlement_settlementline AS line WHERE line.reference <> '' GROUP BY 1, 2, 3
+        SELECT line.party_id, line.reference, line.ref,
+               sum(CASE line.reference WHEN '' THEN abs(line.amount_micros) ELSE line.amount_micros END) AS micros
+          FROM settlement_settlementline AS line JOIN settlement_settlementrun AS run ON run.id = line.run_id
+         WHERE line.reference <> '' OR run.kind <> %(indicative)s GROUP BY 1, 2, 3
     ), posted AS (
         SELECT account.party_id, transaction.reference, entry.ref, sum(entry.amount) AS micros
           FROM (SELECT DISTINCT reference FROM said) AS told
@@ -113,9 +116,17 @@ def _debts(view: View, _span: Span) -> Looked:
 def _lines(view: View, _span: Span) -> Looked:
     def tell(party: str, reference: str, ref: str, said: int, posted: int) -> Finding:
         told = f"its lines under {reference} ({ref}) sum to {said} micros, the ledger posted {posted}"
+        if not reference:
+            told = f"its lines that name no transaction come to {said} micros"
         return Finding(f"party {party}", told)
 
-    names = {"source": SOURCE, "house": PartyKind.HOUSE.value, "fees": Role.FEES.value, "cash": Role.CASH.value}
+    names = {
+        "source": SOURCE,
+        "house": PartyKind.HOUSE.value,
+        "fees": Role.FEES.value,
+        "cash": Role.CASH.value,
+        "indicative": RunKind.INDICATIVE.value,
+    }
     ((rows,),) = view.rows("SELECT count(*) FROM settlement_settlementline", names)
     return view.look(_LINES, names, tell, rows=rows)
 

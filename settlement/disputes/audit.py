@@ -1,12 +1,16 @@
-"""What disputes tell the audit: that suspense holds what is in dispute and nothing else, and evidence is as it came."""
+"""What disputes tell the audit: that suspense holds what is in dispute and nothing else, that evidence is as it came,
+and that each is about a line that there is."""
 
 from __future__ import annotations
 
 from ledger.audit import Check, Finding, Looked, Span, View, register_check
 from ledger.chart import Role
+from ledger.models import PartyKind
 from ledger.money import format_micros
 from settlement.disputes.entries import PENDING
+from settlement.disputes.lines import FEE, SHARE
 from settlement.disputes.postings import SUSPEND
+from settlement.models import RunKind
 from settlement.postings import SOURCE
 
 # In suspense is what disputes wait for, and what the calculation kept back for open discrepancy cases. A position's
@@ -50,6 +54,43 @@ _UNPOSTED = """
      GROUP BY dispute.id HAVING dispute.suspended_micros <> coalesce(sum(entry.amount), 0) ORDER BY dispute.id
 """
 
+# The line that a dispute names, by its number on the statement, and who are the sides of it: see `find_line`.
+_ASTRAY = """
+    SELECT dispute.id
+      FROM settlement_dispute AS dispute
+      JOIN settlement_statement AS told ON told.id = dispute.statement_id
+      JOIN settlement_settlementrun AS run ON run.id = told.run_id
+      JOIN ledger_party AS own ON own.id = told.party_id
+      LEFT JOIN LATERAL (
+           SELECT * FROM settlement_settlementline
+            WHERE run_id = told.run_id AND party_id = told.party_id
+            ORDER BY contract_place, place OFFSET greatest(dispute.line_number - 1, 0) LIMIT 1) AS line ON true
+      LEFT JOIN ledger_party AS other ON other.id = line.counterparty_id
+      LEFT JOIN settlement_positionsettlement AS position
+        ON position.run_id = told.run_id AND position.contract_id = dispute.contract_id
+       AND position.buyer_id = dispute.buyer_id AND position.provider_id = dispute.provider_id
+     CROSS JOIN LATERAL (
+           SELECT line.kind = %(share)s AND other.kind = %(provider)s AS of_owner,
+                  array(SELECT jsonb_path_query(position.outcome, '$.*.shares[*].party_id')) AS owners,
+                  (SELECT id FROM ledger_party WHERE kind = %(house)s) AS house_id) AS share
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN share.of_owner THEN other.id WHEN own.kind = %(buyer)s THEN other.id ELSE own.id END
+                      AS provider_id,
+                  CASE WHEN share.of_owner THEN dispute.buyer_id WHEN own.kind = %(buyer)s THEN own.id ELSE other.id END
+                      AS buyer_id,
+                  CASE WHEN share.of_owner THEN to_jsonb(own.id) = ANY(share.owners) AND dispute.payee_id = other.id
+                       WHEN own.kind <> %(buyer)s AND line.kind = %(share)s
+                       THEN dispute.payee_id = share.house_id OR to_jsonb(dispute.payee_id) = ANY(share.owners)
+                       WHEN right(line.kind, 4) = %(fee)s THEN dispute.payee_id = share.house_id
+                       ELSE dispute.payee_id = other.id END AS payee_fits) AS sides
+     WHERE (dispute.party_id, dispute.line_kind, dispute.contract_id, dispute.buyer_id, dispute.provider_id)
+           IS DISTINCT FROM (told.party_id, line.kind, line.contract_id, sides.buyer_id, sides.provider_id)
+        OR dispute.line_number < 1 OR position.run_id IS NULL OR dispute.payee_id = dispute.party_id
+        OR sides.payee_fits IS NOT TRUE OR run.kind = %(indicative)s
+        OR dispute.disputed_micros > greatest(abs(line.amount_micros), abs(line.value_micros))
+     ORDER BY dispute.id
+"""
+
 
 def _suspense(view: View, _span: Span) -> Looked:
     def tell(symbol: str, wanted: int, found: int) -> Finding:
@@ -68,6 +109,22 @@ def _suspensions(view: View, _span: Span) -> Looked:
 
     ((rows,),) = view.rows("SELECT count(*) FROM settlement_dispute")
     return view.look(_UNPOSTED, {"source": SOURCE, "kind": SUSPEND}, tell, rows=rows)
+
+
+def _lines(view: View, _span: Span) -> Looked:
+    def tell(dispute: int) -> Finding:
+        return Finding(f"dispute {dispute}", "its parties, kind or amount are not those of the line that it names")
+
+    names = {
+        "share": SHARE,
+        "fee": FEE,
+        "house": PartyKind.HOUSE.value,
+        "buyer": PartyKind.BUYER.value,
+        "provider": PartyKind.PROVIDER.value,
+        "indicative": RunKind.INDICATIVE.value,
+    }
+    ((rows,),) = view.rows("SELECT count(*) FROM settlement_dispute")
+    return view.look(_ASTRAY, names, tell, rows=rows)
 
 
 def _evidence(view: View, _span: Span) -> Looked:
@@ -98,6 +155,12 @@ def register() -> None:
             "Evidence in disputes is what came in",
             "Ask the party for the file with this digest, or take it from a backup.",
             _evidence,
+        ),
+        Check(
+            "settlement.disputed_lines",
+            "Every dispute is about a line of its statement, between the parties of that line, within its amount",
+            "Nobody opened it the usual way: decide nothing in it, and find out who wrote it.",
+            _lines,
         ),
     )
     for check in checks:

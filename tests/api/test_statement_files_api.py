@@ -16,14 +16,14 @@ from ledger.models import Party, PartyKind
 from ledger.parties.commands import register_currency, register_party
 from ledger.parties.keys import Scope
 from settlement.commands.register_auditor_key import RegisterAuditorKey, register_auditor_key
-from settlement.models import JobState, JobStep, SettlementJob, Statement
+from settlement.models import JobState, JobStep, Statement
 from settlement.selectors.statement_files import FILE_FORMS
 from settlement.statements.canonical import canonical_bytes
 from settlement.statements.signing import Signer
 from tests.api.client import Api
 from tests.api.live_market import api_of
 from tests.integration.exchange.market import ACTOR, NOW
-from tests.integration.settlement.line_rows import published_run
+from tests.integration.settlement.line_rows import insert_job, published_run
 from tests.integration.settlement.stated_rows import keep
 from tests.integration.settlement.trading_day import END, START
 from tests.unit.settlement.sample_statements_v2 import Sample, sample
@@ -172,7 +172,7 @@ def test_runs_tell_how_far_they_are_and_what_failed(statement: Statement, audito
         {"step": JobStep.STATE, "subject_id": 8},
     ]
     for job in jobs:
-        SettlementJob.objects.create(run=run, **job)
+        insert_job(run, **job)
     (listed,) = auditor.get("settlement-runs", {"kind": "initial", "state": "published"}).ok()["items"]
     assert (listed["key"], listed["kind"], listed["product"]) == (run.key, "initial", None)
     assert auditor.get("settlement-runs", {"kind": "final"}).ok()["items"] == []

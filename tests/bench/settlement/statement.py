@@ -130,6 +130,8 @@ def statement_of(lines: int) -> Subject:
         for place, buyer in pairs
         for number, line in enumerate(own)
     )
+    SettlementRun.objects.filter(pk=run.pk).update(state=RunState.STATING, input_digest=bytes(32))
+    run.refresh_from_db()
     with connections["owner"].cursor() as cursor:
         cursor.execute("ANALYZE")
     return Subject(run, provider)
@@ -153,7 +155,7 @@ def _insert(rows: Iterator[SettlementLine] | Iterator[PositionSettlement]) -> No
 
 
 def _run(world: World, provider: Party, now: datetime) -> SettlementRun:
-    """A run over all contracts, closed, with what its statements close with."""
+    """An open run over all contracts, with what its statements will close with."""
     currency_id = deposit_to(provider, now)
     start = world.contracts[0].delivery_start
     run = SettlementRun.objects.create(
@@ -161,9 +163,7 @@ def _run(world: World, provider: Party, now: datetime) -> SettlementRun:
         period_start=start,
         period_end=start + CONTRACTS * HOUR,
         kind=RunKind.INITIAL,
-        state=RunState.STATING,
         usage_through=0,
-        input_digest=bytes(32),
         rules_version="bench",
         created_at=now,
     )

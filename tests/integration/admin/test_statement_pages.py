@@ -26,7 +26,7 @@ from settlement.models import (
 )
 from settlement.selectors.statement_files import FILE_FORMS
 from tests.integration.admin.conftest import Site
-from tests.integration.settlement.line_rows import insert_line, published_run
+from tests.integration.settlement.line_rows import insert_job, insert_line, published_run
 from tests.integration.settlement.stated_rows import keep
 from tests.integration.settlement.trading_day import END, NOW, START
 from tests.unit.settlement.sample_statements_v2 import EXCHANGE, Sample, sample
@@ -145,7 +145,7 @@ def run_at_work(site: Site) -> SettlementRun:
     """A run with a shard settled, one that failed, and a statement to come."""
     run = SettlementRun.objects.create(
         currency=get_currency("CNY"), period_start=START, period_end=END, kind=RunKind.FINAL, rules_version="test",
-        created_at=END,
+        usage_through=0, created_at=END,
     )  # fmt: skip
     RunContract.objects.create(run=run, contract_id=site.day.contract.pk, shard=1, place=1)
     jobs: list[dict[str, Any]] = [
@@ -154,7 +154,7 @@ def run_at_work(site: Site) -> SettlementRun:
         {"step": JobStep.STATE, "subject_id": site.day.parties["buyer-1"].pk},
     ]
     for job in jobs:
-        SettlementJob.objects.create(run=run, **job)
+        insert_job(run, **job)
     return run
 
 

@@ -13,7 +13,7 @@ from settlement.models import InvoiceRow, RunContract, RunKind, RunState, Settle
 from settlement.payments.invoicing import invoice_rows, write_invoice_csv
 from settlement.runs.errors import RunNotPublished
 from tests.conftest import DatabaseUrls
-from tests.integration.settlement.line_rows import insert_line, published_run
+from tests.integration.settlement.line_rows import closed_run, insert_line, published_run
 from tests.integration.settlement.payment_day import PaymentDay
 from tests.integration.settlement.trading_day import END, NOW, START
 
@@ -97,9 +97,9 @@ def test_a_run_without_rows_stays_without_rows_when_a_later_one_changes_somethin
 
 def test_only_published_runs_that_post_are_invoiced(paying: PaymentDay) -> None:
     indicative = published_run("CNY", START, END, RunKind.INDICATIVE)
-    stating = SettlementRun.objects.create(
+    stating = closed_run(
         currency_id=paying.day.currency_id, period_start=START, period_end=END, kind=RunKind.INITIAL,
-        state=RunState.STATING, rules_version="test", created_at=END,
+        state=RunState.STATING, created_at=END,
     )  # fmt: skip
     for run in (indicative, stating):
         with pytest.raises(RunNotPublished):

@@ -19,7 +19,7 @@ from settlement.runs.sweep import sweep
 from tests.audits import audit, findings, found_by, tamper
 from tests.conftest import DatabaseUrls
 from tests.integration.settlement.disputed_day import disputed_day
-from tests.integration.settlement.line_rows import insert_line, published_run
+from tests.integration.settlement.line_rows import audit_but_lines, closed_run, insert_line, published_run
 from tests.integration.settlement.payment_day import VALUE_DATE, PaymentDay
 from tests.integration.settlement.trading_day import ACTOR, END, START, TradingDay
 
@@ -44,7 +44,7 @@ def test_all_lines_of_a_day_come_to_one_figure_a_party(paying: PaymentDay) -> No
         "buyer-1": (300_000, 0, 300_000),
     }
     assert (netting.gross_micros, netting.net_micros, netting.sequence) == (5_500_000, 4_100_000, 1)
-    assert findings(audit()) == {}
+    assert findings(audit_but_lines()) == {}
 
 
 def test_each_run_is_netted_once_and_late_ones_come_into_a_set_of_their_own(paying: PaymentDay) -> None:
@@ -64,9 +64,9 @@ def test_each_run_is_netted_once_and_late_ones_come_into_a_set_of_their_own(payi
 
 
 def test_what_is_not_posted_or_not_published_is_not_netted(paying: PaymentDay) -> None:
-    stating = SettlementRun.objects.create(
+    stating = closed_run(
         currency_id=paying.day.currency_id, period_start=START, period_end=END, kind=RunKind.INITIAL, sequence=3,
-        state=RunState.SIGNING, rules_version="test", value_date=VALUE_DATE, created_at=END,
+        state=RunState.SIGNING, value_date=VALUE_DATE, created_at=END,
     )  # fmt: skip
     for run in (published_run("CNY", START, END, RunKind.INDICATIVE, value_date=VALUE_DATE), stating):
         insert_line(run, paying.party("buyer-1"), paying.day.contract.id, "delivered", 7)

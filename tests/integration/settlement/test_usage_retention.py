@@ -32,6 +32,7 @@ from settlement.models import (
     UsageEvent,
     UsageMinute,
 )
+from tests.integration.settlement.line_rows import closed_run
 from tests.integration.settlement.trading_day import END, START, TradingDay
 from tests.integration.settlement.usage_calls import Calls
 
@@ -46,14 +47,13 @@ def calls(day: TradingDay) -> Calls:
 
 def settle_finally(day: TradingDay, *, published: bool = True, kind: RunKind = RunKind.FINAL) -> None:
     """The record of a run over the day's contract."""
-    run = SettlementRun.objects.create(
+    run = closed_run(
         currency_id=day.currency_id,
         period_start=START,
         period_end=END,
         kind=kind,
         state=RunState.PUBLISHED if published else RunState.STATING,
         published_at=END if published else None,
-        rules_version="3",
         created_at=END,
     )
     RunContract.objects.create(run=run, contract_id=day.contract.id, shard=1, place=1)
