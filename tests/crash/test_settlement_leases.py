@@ -16,7 +16,8 @@ from django.db import connection, connections
 from psycopg.conninfo import conninfo_to_dict
 
 from settlement.models import JobState, SettlementJob, SettlementRun
-from settlement.runs.jobs import due_jobs, give_up_dead_jobs
+from settlement.runs import work
+from settlement.runs.jobs import Claim, claim_job, due_jobs, give_up_dead_jobs
 from settlement.runs.work import run_job
 from tests.conftest import Databases, DatabaseUrls
 from tests.crash.sequencers import LONGER
@@ -108,7 +109,7 @@ def test_a_worker_that_comes_back_after_its_lease_writes_nothing(
         def suspended(run: SettlementRun) -> None:
             asleep, go_on = threading.Event(), threading.Event()
             (job_id, *_) = due_jobs(1)
-            sleeper = pool.submit(_sleep_between_transactions, job_id, asleep, go_on)
+            sleeper = pool.submit(_sleep_when_claimed, job_id, asleep, go_on)
             assert asleep.wait(PATIENCE_SECONDS)
             assert SettlementJob.objects.get(id=job_id).state == JobState.RUNNING
             assert end_leases()
@@ -124,22 +125,19 @@ def test_a_worker_that_comes_back_after_its_lease_writes_nothing(
     assert sum("taken over" in record.getMessage() for record in caplog.records) == 2  # in each run once
 
 
-def _sleep_between_transactions(job_id: int, asleep: threading.Event, go_on: threading.Event) -> list[int]:
+def _sleep_when_claimed(job_id: int, asleep: threading.Event, go_on: threading.Event) -> list[int]:
     """Do a job, but sleep when it is claimed and nothing is locked yet."""
 
-    def sleepy(execute: Callable[..., Any], query: str, params: Any, many: bool, context: Any) -> Any:
-        if not asleep.is_set() and not connection.in_atomic_block and _is_claimed(job_id, execute, context):
+    def sleepy(*args: Any, **named: Any) -> Claim | None:
+        claim = claim_job(*args, **named)
+        if claim is not None and named["owner"] == SLEEPER:
             asleep.set()
             assert go_on.wait(PATIENCE_SECONDS)
-        return execute(query, params, many, context)
+        return claim
 
     try:
-        with connection.execute_wrapper(sleepy):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(work, "claim_job", sleepy)
             return run_job(job_id, owner=SLEEPER, now=OVER)
     finally:
         connections.close_all()
-
-
-def _is_claimed(job_id: int, execute: Callable[..., Any], context: Any) -> bool:
-    execute("SELECT lease_owner FROM settlement_settlementjob WHERE id = %s", [job_id], False, context)
-    return bool(context["cursor"].fetchone() == (SLEEPER,))
