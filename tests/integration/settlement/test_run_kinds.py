@@ -15,6 +15,7 @@ from ledger.chart import Role
 from ledger.models import Transaction
 from settlement.commands.set_settlement_calendar import SetSettlementCalendar, set_settlement_calendar
 from settlement.models import (
+    EventKind,
     FrozenInput,
     JobStep,
     MakeUpCredit,
@@ -39,7 +40,7 @@ from tests.audits import audit, findings
 from tests.integration.settlement import trading_day
 from tests.integration.settlement.test_worked_examples import OPENING, check_statements, lines_of
 from tests.integration.settlement.trading_day import ACTOR, CODE, END, NOW, START, SYMBOL, TradingDay, refusal, requests
-from tests.integration.settlement.usage_rows import UsageRows
+from tests.integration.settlement.usage_rows import PROVIDER, UsageRows
 from tests.two_operators import FIRST
 
 HOUR = timedelta(hours=1)
@@ -170,6 +171,32 @@ def test_what_is_in_dispute_between_meters_is_suspended_and_freed_by_the_final_r
     assert day.balance("house", Role.SUSPENSE, SYMBOL) == 0
     assert outcome(final)["suspended_micros"] == "0"
     assert day.balance("buyer-1") == OPENING - 420_840 + int(outcome(final)["refund_unused_micros"])
+    check_statements(final)
+    assert findings(audit()) == {}
+
+
+def test_what_is_suspended_out_of_the_short_refund_can_be_stated_and_is_given_back_later(
+    day: TradingDay, rows: UsageRows
+) -> None:
+    """All that is left was refused, so what the provider claims besides can come out of nothing else."""
+    rows.both("far", 10_000, 2_000)
+    for number in range(30):  # a minute counts no more than its share
+        at = START + timedelta(minutes=2 * number)
+        rows.keep(
+            PROVIDER,
+            f"refused-{number}",
+            kind=EventKind.REFUSED,
+            at=at,
+            input_uncached=5_000,
+            refusal_reason="capacity",
+        )
+    initial = day.settle()
+    said = outcome(initial)
+    assert int(said["suspended_micros"]) > int(said["refund_unused_micros"]) == 0 < int(said["short_tokens"])
+    check_statements(initial)
+    final = day.settle(RunKind.FINAL)
+    assert outcome(final)["suspended_micros"] == "0"
+    assert int(outcome(final)["refund_short_micros"]) > int(said["refund_short_micros"])
     check_statements(final)
     assert findings(audit()) == {}
 
