@@ -1101,7 +1101,7 @@ class _Records:
         for (*_, kind), weight in self._weights.items():
             if weight != PPM:
                 raise Fault(f"the weights of a split of {kind} sum to {weight} parts per million", "wrong_split")
-        for name in self._names:
+        for name in sorted(self._names):
             _spelled({"a name": name}, "a name")
         if len({contract for contract, _ in self._told}) > self._contracts:
             raise Fault("lines are of more contracts than the run covers", "wrong_record")
@@ -1122,14 +1122,17 @@ class _Records:
         side = self._sides.get(position, "")
         if side == "both":  # each sold to the other: their lines are told under the same names
             return
-        for kind, way, through in lines:
-            rules = [_RULES[side][kind]] if kind in _RULES[side] else []
+        allowed = {}
+        for kind in sorted({kind for kind, _, _ in lines}):
+            allowed[kind] = [_RULES[side][kind]] if kind in _RULES[side] else []
             if side and kind in ("share", "unmatched"):
-                rules.append(_RULES[""][kind])
-            if not rules:
+                allowed[kind].append(_RULES[""][kind])
+            if not allowed[kind]:
                 raise Fault(
                     f"there are no meters' figures of {position[0]!a}, of which it has {kind}", "wrong_metering"
                 )
+        for kind, way, through in sorted(lines, key=repr):  # the same fault is told whenever it is asked
+            rules = allowed[kind]
             if not any(way in (0, sign) and through in (None, moves if sign else None) for sign, moves in rules):
                 raise Fault(f"{kind} of {position[0]!a} goes the wrong way, or through an account that it does not")
 
