@@ -18,6 +18,7 @@ from ledger.models import Party
 from ledger.models.keys import KeyState
 from ledger.web import access_of, belongs_to_a_party, newest_first, only_for, reads_everything, render_page
 from settlement.api.statement_file import stream
+from settlement.disputes.entries import UNDECIDED
 from settlement.errors import InvalidStatement
 from settlement.models import Statement
 from settlement.selectors.statement_files import (
@@ -30,7 +31,7 @@ from settlement.selectors.statement_files import (
 )
 from settlement.selectors.statement_records import prove_record
 from settlement.selectors.statements import get_statement, list_opinions, list_statements, previous_of
-from settlement.statement_view import RecordPage, record_pages
+from settlement.statement_view import RecordPage, record_pages, told_in_words
 from settlement.statements.content import StatementContent, open_statement
 from settlement.statements.proofs import statement_proof
 from settlement.statements.readable import ReadableStatement, read_core
@@ -73,7 +74,8 @@ class Opened:
 def statements(request: HttpRequest) -> HttpResponse:
     """The statements of the caller's own parties."""
     page = newest_first(request, list_statements(access_of(request).party_ids), "id")
-    return render_page(request, "settlement/statements.html", {"section": "statements", "page": page})
+    context = {"section": "statements", "tab": "statements", "page": page}
+    return render_page(request, "settlement/statements.html", context)
 
 
 @require_safe
@@ -105,6 +107,7 @@ def statement(request: HttpRequest, number: int) -> HttpResponse:
         | {
             "opened": opened,
             "disputable": disputable,
+            "disputes": list(found.disputes.filter(state__in=UNDECIDED).order_by("line_number")),
             "columns": 8 + disputable + bool(opened and opened.words.previous_run),
             "report": report,
             "checks": [(check, CHECK_WORDS.get(check.name, check.name.capitalize())) for check in report.checks],
@@ -127,7 +130,8 @@ def statement_record(request: HttpRequest, number: int, record: int) -> HttpResp
         proof = prove_record(found, open_statement(found.jws), record)
     except (NotFound, InvalidStatement) as error:
         raise Http404 from error
-    context = _frame(request, found) | {"proof": proof, "record": json.loads(proof.text)}
+    told = json.loads(proof.text)
+    context = _frame(request, found) | {"proof": proof, "record": told, "told": list(told_in_words(told["body"]))}
     return render_page(request, "settlement/statement_record.html", context)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,19 @@ def record_pages(request: HttpRequest, statement: Statement, content: StatementC
         pages[name] = RecordPage(name, rows, first if total else 0, last, total, number, count)
         before += total
     return pages
+
+
+def told_in_words(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """What a record says, a line each: its name in words, within what it stands, and its value."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            word = key.replace("_", " ")
+            yield from told_in_words(inner, f"{name}, {word}" if name else word.capitalize())
+    elif isinstance(value, list) and value:
+        for number, inner in enumerate(value, start=1):
+            yield from told_in_words(inner, f"{name} {number}")
+    else:
+        yield name, "none" if value in ({}, [], "") else str(value)
 
 
 def _asked(request: HttpRequest, name: str) -> int:

@@ -21,6 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         runs = list(list_runs().select_related("product")[:RUNS_SHOWN])
+        if not runs:
+            self.stdout.write("No run yet: the first one comes some time after the first delivery is over.")
         steps = steps_of([run.pk for run in runs])
         for run in runs:
             mark = "  " if run.state == RunState.PUBLISHED else "* "
