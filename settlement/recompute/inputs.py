@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from exchange.gate_record import Obligation, ReferencePrice, ReferenceStep, obligations_hash
 from settlement.recompute.bundle import Bundle
 from settlement.recompute.faults import BundleFault, Check, FaultCode
-from settlement.recompute.manifest import DISPUTED_FINAL, INDICATIVE, INITIAL, ManifestRun, input_file
-from settlement.runs.frozen import FrozenContract, frozen_bytes, read_frozen
-
-NO_LIMIT = 2**63 - 1  # runs of earlier releases name no last call
-_SUSPENDING = (INDICATIVE, INITIAL)
+from settlement.recompute.manifest import DISPUTED_FINAL, ManifestRun, input_file
+from settlement.runs.frozen import NO_LIMIT, SUSPENDING, FrozenContract, frozen_bytes, read_frozen
 
 
 def read_inputs(bundle: Bundle) -> Iterator[tuple[bytes, FrozenContract]]:
@@ -54,7 +51,7 @@ def _of_run(run: ManifestRun, frozen: FrozenContract) -> Iterator[str]:
     if frozen.usage_through != (NO_LIMIT if run.usage_through is None else run.usage_through):
         yield f"it was frozen with the usage up to call {frozen.usage_through}, the run states another"
     # A dispute's run keeps the figures of the run before it, with what that one held back.
-    if not frozen.disputes and frozen.suspends != (run.kind in _SUSPENDING):
+    if not frozen.disputes and frozen.suspends != (run.kind in SUSPENDING):
         yield f"what is disputed is {'' if frozen.suspends else 'not '}held back, other than in {run.kind} runs"
     if not run.follows and any(position.earlier is not None for position in frozen.positions):
         yield f"it names earlier figures, and {run.kind} runs follow none"

@@ -39,10 +39,13 @@ class Versions:
         return max(stood, key=lambda row: row.version, default=None)
 
 
-def load_versions() -> Versions:
-    """As they are now."""
+def load_versions(product_id: int | None = None) -> Versions:
+    """As they are now, of all products or of one."""
     found: dict[int, list[SettlementCalendar]] = {}
-    for row in SettlementCalendar.objects.select_related("product").order_by("product_id", "version"):
+    rows = SettlementCalendar.objects.select_related("product")
+    if product_id is not None:
+        rows = rows.filter(product_id=product_id)
+    for row in rows.order_by("product_id", "version"):
         found.setdefault(row.product_id, []).append(row)
     return Versions(found)
 
@@ -54,7 +57,7 @@ def calendar_of(version: SettlementCalendar | None) -> Calendar:
 
 def last_kind_at_gate(product_id: int, gate_close: datetime) -> str:
     """The last scheduled run of a contract."""
-    return calendar_of(load_versions().at_gate(product_id, gate_close)).last_kind
+    return calendar_of(load_versions(product_id).at_gate(product_id, gate_close)).last_kind
 
 
 def contracts_ended_by(kind: str) -> QuerySet[Contract]:

@@ -21,9 +21,11 @@ from settlement.metering.plain_usage import MeteredContract, read_figures
 from settlement.metering.records import Side
 from settlement.metering.usage_records import usage_since
 from settlement.metering.weights import parse_weights
-from settlement.models import ForceMajeure, Meter, RequestState, RunKind, SettlementRun, UsageWatermark
+from settlement.models import ForceMajeure, Meter, RequestState, SettlementRun, UsageWatermark
 from settlement.runs.earlier import basis_of, earlier_outcomes, settled_disputes
 from settlement.runs.frozen import (
+    NO_LIMIT,
+    SUSPENDING,
     FrozenContract,
     FrozenPosition,
     FrozenSchedule,
@@ -38,8 +40,6 @@ from settlement.selectors.disputes import frozen_dispute
 from settlement.splits import ShareSchedule
 
 _WORST_FIRST = (CompletenessState.INCOMPLETE, CompletenessState.OPEN, CompletenessState.COMPLETE)
-NO_LIMIT = 2**63 - 1
-SUSPENDING = frozenset({RunKind.INDICATIVE, RunKind.INITIAL})
 
 Pair = tuple[int, int]  # buyer and provider
 

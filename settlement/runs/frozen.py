@@ -30,6 +30,8 @@ from settlement.runs.frozen_position import (
 )
 
 __all__ = [
+    "NO_LIMIT",
+    "SUSPENDING",
     "FrozenContract",
     "FrozenPosition",
     "FrozenSchedule",
@@ -43,6 +45,9 @@ __all__ = [
     "portable",
     "read_frozen",
 ]
+
+NO_LIMIT = 2**63 - 1  # the last call of runs of earlier releases, which name none
+SUSPENDING = frozenset({"indicative", "initial"})  # kinds of runs that hold back what open cases dispute
 
 Span = tuple[datetime, datetime]  # from, until
 

@@ -343,6 +343,8 @@ def _add(report: Report, step: str, detail: str | None, require: Collection[str]
         report.checks.append(Check(step, True, detail, made=made))
 
 
+# What is of no use without the other.
+_NEEDS = (("token", "authority"), ("authority", "token"), ("consistency", "checkpoint"))
 _FILES = ("previous", "previous_records", "proof", "checkpoint", "consistency", "token", "authority")
 
 
@@ -381,7 +383,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="all of these must be checked")
     parser.add_argument("--first-form", action="store_true", help="it is of the first form, of earlier releases")
     options = parser.parse_args(arguments)
-    for one, other in (("token", "authority"), ("authority", "token"), ("consistency", "checkpoint")):
+    for one, other in _NEEDS:
         if getattr(options, one) is not None and getattr(options, other) is None:
             parser.error(f"{one} needs {other}")
     return options
@@ -678,7 +680,7 @@ def _check_options(opened: _Statement, beside: _Beside, *, first: bool) -> None:
         unused = beside.given("records", "previous_records", "proof", "checkpoint", "consistency")
     elif opened.indicative:
         unused = beside.given("previous_records", "proof", "checkpoint", "consistency")
-    for one, other in (("token", "authority"), ("authority", "token"), ("consistency", "checkpoint")):
+    for one, other in _NEEDS:
         unused += beside.given(one) if not beside.given(other) else []
     if beside.previous is None:
         unused += beside.given("previous_records")
